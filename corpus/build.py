@@ -1,0 +1,224 @@
+"""The story of a build, top to bottom.
+
+    plan      which files, cut into which spans; the fingerprint of recipe and inputs decides what is still to do
+    read      pass 0: a worker reads a span, and takes its documents through the first steps
+    pass      a step that must see all documents looks at them; then the workers take each shard through the next steps
+    write     kept/bucket=…/part-*.parquet and rejected/part-*.parquet, every document in exactly one of them
+    report    report.json, report.html, the dataset card; at last manifest.json, which means complete
+
+The unit of work is a shard (a chunk of a span, 16 MB of raw input). A finished shard is a file, so an interrupted build
+goes on from it, and since shards depend on the inputs alone, the result is the same to the byte.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from corpus.engine.local import Local
+from corpus.engine.shuffle import StoredSurvivors
+from corpus.recipe import Recipe
+from corpus.report import write_report
+from corpus.rows import BUCKETS
+from corpus.sources import Source, configure, plan
+from corpus.stages.base import Preparing
+from corpus.work import Job, SpanJob, pass_shard, read_span, write_shard
+from workbench import manifest
+from workbench.console import note, progress
+from workbench.errors import InputError
+from workbench.files import make_folder, read_json, remove, sha256_file, write_json
+
+READY = "ready.json"  # in the folder of a step that has prepared
+
+
+@dataclass(frozen=True)
+class Input:
+    """One ``--src``: a source's name and where its files are."""
+
+    source: str
+    path: Path
+    options: Mapping[str, str] = field(default_factory=dict)  # of the source: text=…, document=chapter
+
+    @cached_property
+    def reader(self) -> Source:
+        """Return the source with its options."""
+        return configure(self.source, self.options)
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """Return the files below the path; a source looks for them, and tells its column map, once."""
+        return self.reader.files(self.path)
+
+
+def build(
+    inputs: Sequence[Input], recipe: Recipe, out: Path, *, workers: int, overwrite: bool = False
+) -> dict[str, Any]:
+    """Build a corpus, or finish an interrupted build, or find that there is nothing to do.
+
+    Args:
+        inputs: The sources, in order; of two equal documents the one of the earlier source stays.
+        recipe: The steps.
+        out: The corpus folder.
+        workers: Processes.
+        overwrite: Whether a corpus made of other inputs or another recipe may be replaced.
+
+    Returns:
+        The manifest's results.
+
+    Raises:
+        UserError: For inputs that are missing or hold no record, or an output that cannot be written.
+    """
+    started = time.monotonic()
+    files = [(one.source, file) for one in inputs for file in one.files]
+    carried = carried_signals(inputs)
+    ours = {name for step in recipe.steps for name in step.stage.writes}
+    if clash := sorted(ours & set(carried)):
+        note(f"the input's own {', '.join(clash)}: not carried, the recipe's steps write columns of that name")
+    carried = {name: kind for name, kind in carried.items() if name not in ours}
+    with Local(workers) as engine:
+        hashes = _run(engine, sha256_file, [file for _, file in files], "hash the inputs", "files")
+        read = [
+            {"source": source, "path": str(file), "bytes": file.stat().st_size, "sha256": digest}
+            for (source, file), digest in zip(files, hashes, strict=True)
+        ]
+        resources = _resources(recipe)
+        spans = [(one, span) for one in inputs for span in plan(one.reader, one.path, one.files)]
+        names = [piece.name for _, span in spans for piece in span.pieces()]  # ids are made of them
+        options = [sorted(one.options.items()) for one in inputs]
+        parts_of_mark = [[r["source"], r["sha256"]] for r in read], [r["sha256"] for r in resources], names, options
+        mark = manifest.fingerprint("corpus", recipe.resolved(), parts_of_mark)
+        state = manifest.claim(out, "corpus", mark, overwrite=overwrite)
+        if state == "complete":
+            note(f"{out}: complete, made of the same inputs by the same recipe; nothing to do")
+            return dict(manifest.read(out, "corpus", "corpus build").results)
+        job = Job(out, recipe, carried)
+        span_jobs = [SpanJob(job, one.source, one.reader, number, span) for number, (one, span) in enumerate(spans)]
+        _prepare(job, 0, ())
+        accounts = _run(engine, read_span, span_jobs, "read and clean", "spans")
+        unreadable = [entry for account in accounts for entry in account["unreadable"]]
+        skipped = [entry for account in accounts for entry in account["skipped"]]
+        if not sum(account["records"] for account in accounts):
+            remove(out)
+            why = f"no record could be read ({unreadable[0]['cause']})" if unreadable else "no record was found"
+            raise InputError(inputs[0].path, why, f"see that its files are {inputs[0].source} records")
+        shards = job.store.shards()
+        for number in range(1, recipe.passes):
+            _pass(engine, job, number, shards)
+        kept_dirs = [make_folder(out / "kept" / f"bucket={bucket}") for bucket in BUCKETS]
+        make_folder(out / "rejected")
+        written = _run(engine, write_shard, [(job, n, s) for n, s in enumerate(shards)], "write", "shards")
+        for folder in kept_dirs:
+            if not any(folder.iterdir()):
+                folder.rmdir()
+    steps = _sum_accounts(job, shards)
+    parts = [part for shard_parts in written for part in shard_parts]
+    results: dict[str, Any] = {
+        "records": sum(account["records"] for account in accounts),
+        "kept": sum(part["rows"] for part in parts if part["path"].startswith("kept/")),
+        "rejected": sum(part["rows"] for part in parts if part["path"].startswith("rejected/")),
+        "unreadable": len(unreadable),
+        "unreadable_records": unreadable,
+        "skipped": sum(entry["count"] for entry in skipped),
+        "skipped_by_source": skipped,
+        "bytes_read": sum(entry["bytes"] for entry in read),
+        "cpu_seconds": round(sum(step["cpu_seconds"] for step in steps), 3),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    assert results["kept"] + results["rejected"] == results["records"], "a document was lost"
+    write_report(out, recipe.name, steps, results)
+    manifest.write(out, manifest.Manifest("corpus", mark, recipe.resolved(), read + resources, steps, parts, results))
+    remove(job.store.folder)
+    return results
+
+
+def carried_signals(inputs: Sequence[Input]) -> dict[str, str]:
+    """Return the numeric and label columns that the inputs bring of their own, with their kinds."""
+    carried: dict[str, str] = {}
+    for one in inputs:
+        carried |= one.reader.signals(one.files)
+    return carried
+
+
+def _run(engine: Local, function: Callable[[Any], Any], units: Sequence[Any], said: str, unit: str) -> list[Any]:
+    """Map with a progress line; results in the order of the units."""
+    out: list[Any] = [None] * len(units)
+    with progress(said, len(units), unit) as count:
+        for index, result in engine.map(function, units):
+            out[index] = result
+            count.advance()
+    return out
+
+
+def _resources(recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the manifest's entries of the files and folders that a recipe's settings name.
+
+    Raises:
+        InputError: If one is not there.
+    """
+    entries = []
+    for path in recipe.resources():
+        if not path.exists():
+            raise InputError(
+                path, "no such file or folder", "mend the setting of the recipe or the command that names it"
+            )
+        files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+        digests = [(str(file.relative_to(path)), sha256_file(file)) for file in files]
+        digest = digests[0][1] if path.is_file() else manifest.fingerprint("folder", None, digests)
+        entries.append({"path": str(path), "bytes": sum(file.stat().st_size for file in files), "sha256": digest})
+    return entries
+
+
+def _prepare(job: Job, number: int, shards: Sequence[str]) -> None:
+    """Let the steps of a pass that must see all documents look at them."""
+    survivors = StoredSurvivors(job.store, number, tuple(shards), tuple(int(shard) for shard in shards))
+    for step in job.recipe.of_pass(number):
+        ready = job.desk(step) / READY
+        if isinstance(step.stage, Preparing) and not ready.is_file():
+            clock = time.process_time()
+            remove(job.desk(step))
+            step.stage.prepare(survivors, make_folder(job.desk(step)))
+            write_json(ready, {"cpu_seconds": round(time.process_time() - clock, 3)})
+
+
+def _pass(engine: Local, job: Job, number: int, shards: Sequence[str]) -> None:
+    """Prepare a pass, then run it over the shards."""
+    _prepare(job, number, shards)
+    steps = job.recipe.of_pass(number)
+    names = " ".join(step.stage.name for step in steps if step.stage.name != "gate")
+    _run(engine, pass_shard, [(job, number, shard) for shard in shards], names, "shards")
+
+
+def _sum_accounts(job: Job, shards: Sequence[str]) -> list[dict[str, Any]]:
+    """Add the shards' accounts up: rows in, rows out, reasons and CPU seconds of every step."""
+    recipe, store = job.recipe, job.store
+    rows: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    reasons: dict[str, Counter[str]] = {}
+    for shard in shards:
+        for number in range(recipe.passes):
+            for entry in store.account(number, shard):
+                label = entry["step"]
+                rows[label] += entry["rows"]
+                seconds[label] += entry["cpu_seconds"]
+                reasons.setdefault(label, Counter()).update(entry.get("reasons", {}))
+    for step in recipe.steps:
+        if isinstance(step.stage, Preparing):
+            seconds[step.label] += read_json(job.desk(step) / READY)["cpu_seconds"]
+    steps: list[dict[str, Any]] = []
+    for label in ["00-read", *(step.label for step in recipe.steps)]:
+        why: Mapping[str, int] = dict(reasons.get(label, Counter()).most_common())
+        steps.append(
+            {
+                "name": label,
+                "rows_in": rows[label],
+                "rows_out": rows[label] - sum(why.values()),
+                "reasons": why,
+                "cpu_seconds": round(seconds[label], 3),
+            }
+        )
+    return steps

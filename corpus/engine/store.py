@@ -1,0 +1,82 @@
+"""The documents of a build under way: a column store, a shard at a time, a file a pass.
+
+Pass 0 writes the text and everything the first steps found; each later pass writes only its new columns, for the
+documents that were still in when it began. So a text is written once, a pass that needs no text reads none, and the
+file of a finished shard is what an interrupted build goes on from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from corpus.rows import VERDICT
+from workbench.files import atomic_path, read_json, write_json
+
+
+@dataclass(frozen=True)
+class Store:
+    """Files ``pass-<p>/<shard>.arrow`` and ``.json`` in one folder."""
+
+    folder: Path
+
+    def path(self, number: int, shard: str) -> Path:
+        """Return the file of a shard's columns of one pass."""
+        return self.folder / f"pass-{number}" / f"{shard}.arrow"
+
+    def shards(self) -> list[str]:
+        """Return the names of all shards, in the order in which their documents were read."""
+        return sorted(file.stem for file in (self.folder / "pass-0").glob("*.arrow"))
+
+    def write(self, number: int, shard: str, columns: pl.DataFrame, account: Any) -> None:
+        """Write a shard's columns of one pass; the account first, so that complete columns have one."""
+        path = self.path(number, shard)
+        write_json(path.with_suffix(".json"), account)
+        with atomic_path(path) as temporary:
+            columns.write_ipc(temporary, compression="lz4")
+
+    def account(self, number: int, shard: str) -> Any:
+        """Return what was written with a shard's columns."""
+        return read_json(self.path(number, shard).with_suffix(".json"))
+
+    def done(self, number: int, shard: str) -> bool:
+        """Tell whether a shard has passed."""
+        return self.path(number, shard).is_file()
+
+    def survivors(self, shard: str, names: Sequence[str], before: int) -> pl.DataFrame:
+        """Return columns of the documents that are still in before a pass.
+
+        Args:
+            shard: The shard.
+            names: Columns that passes before wrote; the latest one of a name counts.
+            before: The pass about to run.
+        """
+        wanted = {"doc", *names}
+        frame = pl.DataFrame()
+        for number in range(before):
+            path = self.path(number, shard)
+            here = [name for name in pl.read_ipc_schema(path) if name in wanted or name == "stage"]
+            if not here:
+                continue
+            part = pl.read_ipc(path, columns=here)
+            frame = frame.drop(part.columns, strict=False).hstack(part) if frame.width else part
+            if "stage" in here:
+                frame = frame.filter(pl.col("stage").is_null())
+        return frame.select("doc", *(name for name in names if name != "doc"))
+
+    def everything(self, shard: str, passes: int) -> Iterator[pl.DataFrame]:
+        """Yield the documents of a shard with all their columns: for each pass those it rejected, at last the kept."""
+        frame = pl.DataFrame()
+        for number in range(passes):
+            part = pl.read_ipc(self.path(number, shard))
+            if frame.width:
+                part = frame.drop(part.columns, strict=False).hstack(part)
+            if "stage" not in part.columns:
+                part = part.with_columns(pl.lit(None, kind).alias(name) for name, kind in VERDICT.items())
+            yield part.filter(pl.col("stage").is_not_null())
+            frame = part.filter(pl.col("stage").is_null())
+        yield frame

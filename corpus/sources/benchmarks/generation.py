@@ -1,0 +1,75 @@
+"""Free answers: GSM8K, MATH and MATH-500, HumanEval, MBPP, BBH, as published.
+
+Cobbe et al. 2021; Hendrycks et al. 2021 and Lightman et al. 2023; Chen et al. 2021; Austin et al. 2021; Suzgun et al.
+2022.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from corpus.sources.benchmarks.items import Item, read_jsonl
+from workbench.errors import InputError
+
+
+def gsm8k(folder: Path) -> Iterator[Item]:
+    """Yield GSM8K: question, worked solution; the answer is what follows ####."""
+    for split in ("train", "test"):
+        path = folder / f"{split}.jsonl"
+        if path.is_file():
+            for number, record in enumerate(read_jsonl(path, ("question", "answer"), "GSM8K")):
+                solution = str(record["answer"])
+                answer = solution.rpartition("####")[2].strip()
+                yield Item("gsm8k", "all", split, number, record["question"], (), answer, {"solution": solution})
+
+
+def math(folder: Path) -> Iterator[Item]:
+    """Yield MATH (train and test folders of one problem a file) where it is, and MATH-500 under its own name."""
+    for split in ("train", "test"):
+        for number, file in enumerate(sorted((folder / split).glob("*/*.json"))):
+            record = json.loads(file.read_text(encoding="utf-8"))
+            more = {"solution": record["solution"], "level": record.get("level", "")}
+            yield Item("math", file.parent.name, split, number, record["problem"], (), "", more)
+    path = folder / "math500.jsonl"
+    if path.is_file():
+        for number, record in enumerate(read_jsonl(path, ("problem", "solution", "answer", "subject"), "MATH-500")):
+            more = {"solution": record["solution"], "level": record.get("level", "")}
+            subject, answer = str(record["subject"]), str(record["answer"])
+            yield Item("math500", subject, "test", number, record["problem"], (), answer, more)
+
+
+def humaneval(folder: Path) -> Iterator[Item]:
+    """Yield HumanEval: prompt, canonical solution, tests, entry point."""
+    for path in (folder / "HumanEval.jsonl.gz", folder / "HumanEval.jsonl"):
+        if path.is_file():
+            keys = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
+            for number, record in enumerate(read_jsonl(path, keys, "HumanEval")):
+                more = {key: record[key] for key in ("task_id", "test", "entry_point")}
+                answer = str(record["canonical_solution"])
+                yield Item("humaneval", "python", "test", number, record["prompt"], (), answer, more)
+            return
+
+
+def mbpp(folder: Path) -> Iterator[Item]:
+    """Yield MBPP's 974: task ids 1–10 are exemplars, 11–510 test, 511–600 validation, 601–974 train (section 2.1)."""
+    path = folder / "mbpp.jsonl"
+    if path.is_file():
+        for record in read_jsonl(path, ("text", "code", "task_id", "test_list"), "MBPP"):
+            task = int(record["task_id"])
+            split = "dev" if task <= 10 else "test" if task <= 510 else "val" if task <= 600 else "train"
+            more = {"tests": record["test_list"], "setup": record.get("test_setup_code", "")}
+            yield Item("mbpp", "python", split, task, record["text"], (), str(record["code"]), more)
+
+
+def bbh(folder: Path) -> Iterator[Item]:
+    """Yield BIG-Bench Hard's 27 tasks: input and target."""
+    root = folder / "bbh" if (folder / "bbh").is_dir() else folder
+    for file in sorted(root.glob("*.json")):
+        try:
+            examples = json.loads(file.read_text(encoding="utf-8"))["examples"]
+        except (ValueError, KeyError) as error:
+            raise InputError(file, "holds no examples", "take BIG-Bench Hard's official files") from error
+        for number, record in enumerate(examples):
+            yield Item("bbh", file.stem, "test", number, record["input"], (), str(record["target"]))

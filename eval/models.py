@@ -1,0 +1,79 @@
+"""Opening a causal language model: safetensors only, Llama family only, no hub. Cost: the weights' bytes from disk.
+
+A folder may be a model in Hugging Face's form or a run of ``train`` (its ``model/`` is taken).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+# Decoders whose logits are lm_head(last hidden state) and nothing else, and that keep packed documents apart.
+FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+
+
+def model_folder(folder: Path) -> Path:
+    """Return the folder with the model's config.json: ``folder`` itself, or a run's ``model/``.
+
+    Raises:
+        InputError: If there is none, or its weights are not safetensors, or it is of another family.
+    """
+    if not folder.is_dir():
+        raise InputError(folder, "no such folder", "name a model folder or a run")
+    inner = folder / "model" if (folder / "model" / "config.json").is_file() else folder
+    if not (inner / "config.json").is_file():
+        raise InputError(folder, "has no config.json, so it is no model", "name a model folder or a finished run")
+    try:
+        family = json.loads((inner / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except ValueError as error:
+        raise InputError(
+            inner / "config.json", f"is not JSON ({error})", "take the file from the model again"
+        ) from error
+    if family not in FAMILIES:
+        raise InputError(inner, f"is a model of type {family}", f"use one of: {', '.join(FAMILIES)}")
+    if not any(inner.glob("*.safetensors")):
+        other = ", ".join(sorted(path.name for path in inner.glob("*.bin"))) or "no weights"
+        raise InputError(
+            inner, f"has {other}, not safetensors", "convert the weights to safetensors (pickles can run code)"
+        )
+    return inner
+
+
+def load_model(folder: Path, device: str | torch.device | None = None) -> Any:
+    """Return the model of a folder, in evaluation mode, in the precision it was saved in.
+
+    Args:
+        folder: A model folder or a run.
+        device: Where to put it; the accelerator if there is one by default.
+
+    Raises:
+        InputError: If the folder is no such model, or its files are damaged.
+    """
+    from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # our own counts steps; a bar a file of weights says nothing
+    inner = model_folder(folder)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            inner, local_files_only=True, use_safetensors=True, dtype="auto", trust_remote_code=False
+        )
+    except Exception as error:  # safetensors and transformers raise many kinds for a damaged file
+        if isinstance(error, MemoryError | KeyboardInterrupt):
+            raise
+        raise InputError(inner, f"cannot be loaded ({str(error).splitlines()[0]})", "check its files") from error
+    return model.to(device or default_device()).eval()
+
+
+def default_device() -> torch.device:
+    """Return the accelerator if there is one, else the CPU."""
+    import torch
+
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found or torch.device("cpu")

@@ -1,0 +1,11 @@
+import pytest
+
+from tests.train.toy import make_corpus, make_tokenizer, make_tokens
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    """A folder with ``corpus``, ``tok`` and ``tokens``, made once."""
+    folder = tmp_path_factory.mktemp("toy")
+    make_tokens(folder / "tokens", make_tokenizer(folder / "tok"), corpus=make_corpus(folder / "corpus"))
+    return folder

@@ -1,0 +1,1 @@
+"""Vocabulary and tokens: extend a SentencePiece model, export it for every loader, pack a corpus into token shards."""

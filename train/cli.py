@@ -1,0 +1,189 @@
+"""The ``train`` command: run a stage with key=value settings; a first word without ``=`` is a subcommand."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import NoReturn
+
+from workbench.command import Parser, did_you_mean, run
+from workbench.errors import ConfigError, YanmoError
+
+USAGE = (
+    "train stage=STAGE [config=NAME|FILE.yaml] [key=value ...] [--print|--plan] [--json] [--overwrite]\n"
+    "       train stages | lineage RUN | spikes RUN [--corpus DIR] | merge RUN --out DIR | curves RUN ... --out FILE"
+)
+
+EPILOG = """settings are written key=value, without quotes unless the shell needs them:
+  stage=pt                 what is done: a stage (train stages lists them)
+  config=tiny-cpu          a shipped recipe by its bare name; config=my/run.yaml is a file
+  steps=50 optim.lr=3e-4   single settings; dotted keys reach into sections
+  model.weights=none       none means off; zero is a value
+the command line wins over config=, config= over the default. --print shows every setting, its value and its origin.
+
+examples:
+  train stage=pt config=tiny-cpu data=data/tokens/wudao tokenizer=data/tokenizer/zh7k
+  train stage=pt config=tiny-cpu data=数据/分片 tokenizer=数据/词表 steps=400 out=data/runs/四百步
+  torchrun --nproc-per-node 8 -m train config=my.yaml data=data/tokens/wudao tokenizer=data/tokenizer/zh7k
+  train config=my.yaml model.weights=data/runs/pt out=data/runs/pt-2
+  train config=ziya-13b --plan    what 160 GPUs would take, computed on this machine
+  train stages                    the stages and the shipped recipes
+  train lineage data/runs/pt      from the run back to the raw files
+  train spikes data/runs/pt --corpus data/corpus/wudao    the loss spikes, and the texts of their batches
+
+the same command goes on after an interruption, and does nothing once the run is complete.
+exit codes: 0 done, 1 a bug, 2 your mistake (one line says which), 3 the loss became NaN or infinite, 130 interrupted"""
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    run(command)
+
+
+def parser() -> Parser:
+    """Return the parser of the options; the settings are read by their own types."""
+    top = Parser(
+        "train", usage=USAGE, description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("settings", nargs="*", metavar="key=value", help="see below; a first word without = is a command")
+    top.add_argument(
+        "--print", action="store_true", dest="show", help="print each setting and its origin; train nothing"
+    )
+    top.add_argument("--plan", action="store_true", help="print memory, FLOPs, days and steps; no GPU, no data needed")
+    top.add_argument("--json", action="store_true", help="print the results (or the settings) as JSON")
+    top.add_argument("--overwrite", action="store_true", help="replace a run of other settings in the same folder")
+    return top
+
+
+def command(words: Sequence[str]) -> int:
+    """Run a stage or a subcommand; returns the exit code."""
+    name = next((word for word in words if not word.startswith("-")), "=")
+    if "=" not in name:
+        if name not in COMMANDS:
+            raise ConfigError(
+                name, "no such command", f"{did_you_mean(name, COMMANDS)}; settings are written key=value"
+            )
+        rest = list(words)
+        rest.remove(name)
+        return COMMANDS[name](rest)
+    top = parser()
+    arguments = top.parse_intermixed_args(words)
+    if not arguments.settings:
+        top.error("nothing to do; say which stage, e.g. stage=pt config=tiny-cpu")
+    from train.settings import resolve
+    from workbench.config import as_dict, explain
+    from workbench.console import emit_json, table
+
+    stage, loaded = resolve(arguments.settings, planning=arguments.plan)
+    if arguments.show:
+        if arguments.json:
+            emit_json({"stage": stage.name, "settings": as_dict(loaded.value), "origins": dict(loaded.origins)})
+        else:
+            rows = [(key, _word(value), *rest) for key, value, *rest in explain(loaded)]
+            table(("setting", "value", "from", "what it is"), rows, title=f"stage={stage.name}")
+        return 0
+    if arguments.plan:
+        stage.plan(loaded.value, arguments.json)
+        return 0
+    from train import parallel
+
+    try:
+        results = stage.run(loaded, arguments.overwrite)
+    except YanmoError as error:
+        if parallel.first():
+            raise
+        return error.exit_code  # the first process says it
+    if not parallel.first():
+        return 0
+    if arguments.json:
+        emit_json(results)
+    else:
+        from train.summary import print_summary
+
+        print_summary(results)
+    return 0
+
+
+def _word(value: object) -> str:
+    """A value as it is written on the command line."""
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _parser(name: str, doc: str) -> Parser:
+    sub = Parser(f"train {name}", description=doc)
+    sub.add_argument("--json", action="store_true", help="print as JSON")
+    return sub
+
+
+def _stages(words: Sequence[str]) -> int:
+    arguments = _parser("stages", "The stages, and the shipped recipes.").parse_args(words)
+    from train.settings import STAGES, recipe_names
+    from workbench.console import emit_json, table
+
+    if arguments.json:
+        emit_json({"stages": {stage.name: stage.doc for stage in STAGES.values()}, "recipes": recipe_names()})
+    else:
+        table(("stage", "what it does"), [(stage.name, stage.doc) for stage in STAGES.values()])
+        table(("recipe (config=)",), [(name,) for name in recipe_names()])
+    return 0
+
+
+def _lineage(words: Sequence[str]) -> int:
+    sub = _parser("lineage", "The chain from a run back to the raw files, from the manifests alone.")
+    sub.add_argument("run", type=Path, metavar="RUN", help="a run, or any other folder with a manifest")
+    arguments = sub.parse_args(words)
+    from train.lineage import chain, print_chain
+    from workbench.console import emit_json
+
+    entries = chain(arguments.run)
+    emit_json({"lineage": entries}) if arguments.json else print_chain(entries)
+    return 0
+
+
+def _spikes(words: Sequence[str]) -> int:
+    sub = _parser("spikes", "The loss spikes of a run, what was done about them, and the texts of their batches.")
+    sub.add_argument("run", type=Path, metavar="RUN", help="a run, finished or not")
+    sub.add_argument("--corpus", type=Path, metavar="DIR", help="the corpus that was packed: prints the texts")
+    arguments = sub.parse_args(words)
+    from train.show_spikes import print_spikes, spikes_of, texts_of
+    from workbench.console import emit_json
+
+    spikes = spikes_of(arguments.run)
+    names = {name for spike in spikes for name in spike["documents"]}
+    texts = None if arguments.corpus is None else texts_of(arguments.corpus, names)
+    if arguments.json:
+        emit_json({"spikes": spikes, "texts": texts})
+    else:
+        print_spikes(arguments.run, spikes, texts)
+    return 0
+
+
+def _merge(words: Sequence[str]) -> int:
+    sub = _parser("merge", "Add a LoRA run's adapter to its base; the logits are compared before it is written.")
+    sub.add_argument("run", type=Path, metavar="RUN", help="a finished run of tune=lora")
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the merged model")
+    arguments = sub.parse_args(words)
+    from train.lora import merge
+    from workbench.console import emit_json, table
+
+    results = merge(arguments.run, arguments.out)
+    emit_json(results) if arguments.json else table(("what", "value"), list(results.items()), title="Merged")
+    return 0
+
+
+def _curves(words: Sequence[str]) -> int:
+    sub = Parser("train curves", description="The curves of one or several runs, laid over one another, in one file.")
+    sub.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="runs, finished or not")
+    sub.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .html to write")
+    arguments = sub.parse_args(words)
+    from train.curves_html import write_html
+
+    print(write_html(arguments.runs, arguments.out))
+    return 0
+
+
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = MappingProxyType(
+    {"stages": _stages, "lineage": _lineage, "spikes": _spikes, "merge": _merge, "curves": _curves}
+)

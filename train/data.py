@@ -1,0 +1,109 @@
+"""The order of the data, and a cursor into it that resumes exactly.
+
+The cursor counts sequences since the run began; it is the whole state. Sequence number k of the run is place k mod n of
+a permutation made from (seed, k div n), so every pass over the data has its own order, any process can compute it, and
+after a stop — also on another number of devices — the next sequence is the one that would have come. Cost: a
+permutation of n 32-bit numbers a pass (4 bytes a sequence); a batch of 2 x 512 takes 0.1 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.spikes import Span, next_sample
+from workbench.errors import ConfigError, InputError
+
+
+class Order:
+    """Which sequence comes k-th."""
+
+    def __init__(self, sequences: int, seed: int) -> None:
+        """Fix the order.
+
+        Args:
+            sequences: How many the split has; at least one.
+            seed: The run's seed.
+        """
+        assert sequences > 0
+        self.sequences = sequences
+        self.seed = seed
+        self._pass = -1
+        self._permutation: NDArray[np.uint32] = np.empty(0, np.uint32)
+
+    def __getitem__(self, k: int) -> int:
+        """Return the k-th sequence of the run, k from 0 and without end."""
+        number, place = divmod(k, self.sequences)
+        if number != self._pass:
+            order = np.arange(self.sequences, dtype=np.uint32)
+            np.random.default_rng([self.seed, number]).shuffle(order)
+            self._pass, self._permutation = number, order
+        return int(self._permutation[place])
+
+
+class MicroBatches:
+    """The micro-batches of one device from the cursor on: what a DataLoader takes as ``batch_sampler``.
+
+    A global batch is the next ``world x accumulation x size`` sequences; of each micro-step's ``world x size`` the
+    device takes its own ``size`` in a row.
+    """
+
+    def __init__(self, order: Order, *, size: int, total: int, rank: int = 0, world: int = 1) -> None:
+        """Stand at the beginning.
+
+        Args:
+            order: The order of the data.
+            size: Sequences in a micro-batch of one device.
+            total: Micro-batches of the whole run, what ``len`` says (the Trainer counts its steps by it).
+            rank: This device.
+            world: Devices.
+        """
+        self.order = order
+        self.size = size
+        self.total = total
+        self.rank = rank
+        self.world = world
+        self.cursor = 0  # samples consumed by all devices; set before iterating
+        self.skipped: Sequence[Span] = ()  # whole micro-batches that the spike policy leaves out
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __iter__(self) -> Iterator[list[int]]:
+        k = self.cursor  # the loader may fetch ahead: what was *consumed* is counted by the trainer, not here
+        while True:
+            k = next_sample(k, self.skipped)
+            low = k + self.rank * self.size
+            yield [self.order[low + n] for n in range(self.size)]
+            k += self.world * self.size
+
+
+def accumulation(batch_tokens: int, seq_len: int, micro_batch: int, devices: int) -> int:
+    """Return the micro-steps of a step, derived from the global batch in tokens.
+
+    Raises:
+        ConfigError: If the batch is no whole number of micro-batches; the line names the nearest that is.
+    """
+    unit = seq_len * micro_batch * devices
+    if batch_tokens % unit or batch_tokens < unit:
+        near = max(1, round(batch_tokens / unit)) * unit
+        raise ConfigError(
+            "batch_tokens",
+            f"{batch_tokens:,} is no multiple of {unit:,} = {seq_len:,} tokens x {micro_batch} sequences"
+            f" x {devices} devices",
+            f"give {near:,}, or another micro_batch",
+        )
+    return batch_tokens // unit
+
+
+def check_enough(sequences: int, seq_len: int, batch_tokens: int, place: object) -> None:
+    """Refuse data that does not fill one batch.
+
+    Raises:
+        InputError: If it does not.
+    """
+    if sequences * seq_len < batch_tokens:
+        found = f"{sequences:,} sequences of {seq_len:,} tokens do not fill one batch of {batch_tokens:,} tokens"
+        raise InputError(place, found, "pack more text, or give a smaller batch_tokens")

@@ -1,0 +1,162 @@
+"""LoRA (Hu et al., 2021): small matrices beside frozen ones, and with them, whole, the rows of new pieces.
+
+    <run>/adapter/   adapter_model.safetensors and adapter_config.json in PEFT's form, with the extended tokenizer
+
+An adapter trained over an extended vocabulary holds its new rows (PEFT's trainable tokens: these rows alone get
+gradients and moments), so that it is whole on the extended base. ``train merge RUN --out DIR`` adds it to its base and
+compares the logits before it writes. Cost at rank 8 on all of a 7B Llama's products: 20M trained parameters.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench import manifest
+from workbench.config import at_least, between, setting
+from workbench.errors import ConfigError, GateFailed, InputError
+from workbench.files import atomic_path, read_json
+
+if TYPE_CHECKING:
+    from train.model import ModelSettings
+
+FOLDER = "adapter"
+MOST_DIFFERENCE = 1e-5  # of the logits, relative to the largest, between base + adapter and the merged model
+OWN_FILES = ("README.md", "adapter_model.safetensors", "adapter_config.json")  # the rest is the tokenizer
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """The adapter."""
+
+    rank: int = setting(8, "rank of the adapter's matrices", check=at_least(1))
+    alpha: float = setting(16.0, "its products are scaled by alpha / rank", check=at_least(0))
+    dropout: float = setting(0.0, "on the adapter's input", check=between(0, 1))
+    targets: tuple[str, ...] = setting(
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), "which products have one"
+    )
+    rows_from: int | None = setting(None, "the embedding's rows from this id on are trained too; none: no row")
+
+
+def check_tune(tune: str, model: ModelSettings) -> None:
+    """Refuse what cannot be tuned.
+
+    Raises:
+        ConfigError: For qlora, and for LoRA over fresh weights.
+    """
+    if tune == "qlora":
+        found = "qlora needs bitsandbytes' 4-bit kernels and a GPU; it is not part of this version"
+        raise ConfigError("tune", found, "use tune=lora")
+    if tune == "lora" and model.weights is None:
+        raise ConfigError("tune", "lora over fresh weights trains next to nothing", "name a model with model.weights=")
+
+
+def add_adapter(model: Any, settings: LoraSettings, base: Path, vocabulary: int) -> Any:
+    """Put an adapter into a model, in place; everything else is frozen.
+
+    Args:
+        model: A causal language model.
+        settings: The adapter's.
+        base: Where the model came from; the adapter remembers it.
+        vocabulary: Pieces of the tokenizer: rows past them are padding and are not trained.
+
+    Returns:
+        PEFT's wrapper, which saves the adapter; the model itself is what is trained.
+
+    Raises:
+        ConfigError: If there is no such row or target.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    rows = model.get_input_embeddings().num_embeddings
+    indices = None
+    if settings.rows_from is not None:
+        if not 0 <= settings.rows_from < vocabulary:
+            found = f"{settings.rows_from:,} is no id of a vocabulary of {vocabulary:,}"
+            raise ConfigError("lora.rows_from", found, "give the first new id, 32000 for LLaMA's extension")
+        new = list(range(settings.rows_from, vocabulary))
+        tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+        indices = {"embed_tokens": new} if tied else {"embed_tokens": new, "lm_head": new}
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=list(settings.targets),
+        trainable_token_indices=indices,
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=str(base),
+    )
+    try:
+        wrapped = get_peft_model(model, config)
+    except ValueError as error:
+        found = f"{', '.join(settings.targets)}: {str(error).splitlines()[0][:120]}"
+        raise ConfigError("lora.targets", found, "name linear layers of the model, e.g. q_proj,v_proj") from error
+    model.get_input_embeddings().num_embeddings = rows  # PEFT's wrapper does not say it
+    return wrapped
+
+
+def save_adapter(wrapped: Any, folder: Path, tokenizer: Path) -> None:
+    """Write the adapter in PEFT's form, with its tokenizer beside it."""
+    wrapped.save_pretrained(folder, save_embedding_layers=False)
+    for path in sorted(tokenizer.iterdir()):
+        if path.is_file() and path.name not in (manifest.NAME, "report.json"):
+            shutil.copyfile(path, folder / path.name)
+
+
+def merge(run: Path, out: Path) -> dict[str, Any]:
+    """Add a run's adapter to its base, and write the whole model.
+
+    Args:
+        run: A finished run of ``tune=lora``.
+        out: The folder of the merged model.
+
+    Returns:
+        base, parameters, and the largest difference of logits, relative to the largest logit.
+
+    Raises:
+        InputError: If the run has no adapter, or its base is gone.
+        GateFailed: If merged and unmerged logits differ.
+    """
+    made = manifest.read(run, "run", "train stage=pt tune=lora")
+    adapter = run / FOLDER
+    if not (adapter / "adapter_config.json").is_file():
+        raise InputError(run, "has no adapter", "only runs of tune=lora have; its model/ is already whole")
+    base = Path(str(read_json(adapter / "adapter_config.json")["base_model_name_or_path"]))
+    inputs = [{"path": str(run), "fingerprint": made.fingerprint}]
+    mark = manifest.fingerprint("model", {}, inputs)
+    if manifest.claim(out, "model", mark) == "complete":
+        return dict(manifest.read(out, "model", "train merge").results)
+    import torch
+    from peft import PeftModel
+
+    from eval.models import load_model
+
+    model = load_model(base, "cpu").to(torch.float32)
+    wrapped = PeftModel.from_pretrained(model, str(adapter)).eval()
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, int(made.results["vocabulary"]), (2, 32), generator=generator)
+    with torch.no_grad():
+        before = wrapped(input_ids=ids).logits
+        merged = wrapped.merge_and_unload()
+        after = merged(input_ids=ids).logits
+    difference = float((before - after).abs().max() / before.abs().max())
+    if difference > MOST_DIFFERENCE:
+        raise GateFailed(f"{run}: merged logits differ by {difference:.1e} of the largest, at most {MOST_DIFFERENCE}")
+    with atomic_path(out / "model") as temporary:
+        temporary.mkdir()
+        merged.config.use_cache = True
+        merged.save_pretrained(temporary)
+        for path in sorted(adapter.iterdir()):
+            if path.name not in OWN_FILES:
+                shutil.copyfile(path, temporary / path.name)
+    results = {
+        "base": str(base),
+        "parameters": sum(p.numel() for p in merged.parameters()),
+        "difference": difference,
+        "model": str(out / "model"),
+    }
+    files = [manifest.describe_file(path, out) for path in sorted((out / "model").iterdir())]
+    manifest.write(out, manifest.Manifest("model", mark, {}, inputs, files=files, results=results))
+    return results

@@ -1,0 +1,131 @@
+"""How fast it goes: tokens a second, model TFLOP/s a device, MFU, time left, share of time spent waiting for data.
+
+Model FLOPs of one token, forward and backward (the PaLM paper's appendix B, as nanoGPT and Megatron count):
+
+    6 · (N − input embedding) + 12 · layers · width · T
+
+N counts each parameter once. The input embedding is a look-up and multiplies nothing, so it is taken off; with tied
+embeddings the same matrix multiplies as lm_head, so nothing is taken off. ``width`` is heads × head size. The attention
+term counts the full T × T square although the mask hides half of it, and packed documents more, so that figures of
+different packings compare. Recomputed activations are no model FLOPs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+# Dense half-precision peak, TFLOP/s, from the makers' data sheets, by a part of the device's name.
+PEAK_TFLOPS: Mapping[str, float] = MappingProxyType(
+    {"A100": 312.0, "A800": 312.0, "H100": 989.0, "H800": 989.0, "V100": 125.0, "RTX 4090": 165.2, "910B": 376.0}
+)
+WINDOW = 20  # steps that the shown speed is averaged over
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the FLOP count needs to know of a model."""
+
+    parameters: int  # each once
+    input_embedding: int  # parameters that only look up: 0 if they are also lm_head
+    layers: int
+    width: int  # heads x head size
+    frozen: int = 0  # parameters that multiply but are not trained: they need no gradient of their own
+
+    def flops_per_token(self, seq_len: int) -> float:
+        """Return forward and backward model FLOPs of a token in sequences of ``seq_len``."""
+        weights = 6.0 * (self.parameters - self.input_embedding) - 2.0 * self.frozen
+        return weights + 12.0 * self.layers * self.width * seq_len
+
+
+def shape_of(model: Any) -> Shape:
+    """Return the shape of a transformers model of the Llama family."""
+    config = model.config
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    table, output = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    return Shape(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        input_embedding=0 if output is table else table.numel(),
+        layers=config.num_hidden_layers,
+        width=head * config.num_attention_heads,
+    )
+
+
+def peak_tflops(device: str) -> float | None:
+    """Return the half-precision peak of a device by its name, None if it is not in the table."""
+    return next((peak for part, peak in PEAK_TFLOPS.items() if part in device), None)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The speed over the last steps."""
+
+    tokens_per_second: float
+    tflops: float  # model TFLOP/s a device
+    mfu: float | None  # share of the device's peak, None if that is not known
+    data_wait: float  # share of the time spent waiting for data
+
+
+class Meter:
+    """Counts tokens and seconds; ``step`` is called once a step, ``wait`` with the time spent on data."""
+
+    def __init__(self, shape: Shape, seq_len: int, devices: int = 1, device_name: str = "") -> None:
+        """Start from nothing.
+
+        Args:
+            shape: Of the model.
+            seq_len: Tokens in a sequence.
+            devices: Devices that share the tokens.
+            device_name: For the table of peaks.
+        """
+        self.flops = shape.flops_per_token(seq_len) / devices
+        self.peak = peak_tflops(device_name)
+        self.tokens = 0
+        self.seconds = 0.0
+        self._began = time.perf_counter()
+        self._waited = 0.0
+        self._recent: deque[tuple[int, float, float]] = deque(maxlen=WINDOW)
+
+    def resume(self, tokens: int, seconds: float) -> None:
+        """Go on from what an earlier process counted."""
+        self.tokens, self.seconds = tokens, seconds
+
+    def restart(self) -> None:
+        """Begin a step now: what came before (setting up, saving, evaluating) is no training time."""
+        self._began, self._waited = time.perf_counter(), 0.0
+
+    def wait(self, seconds: float) -> None:
+        """Add time spent waiting for data in this step."""
+        self._waited += seconds
+
+    def step(self, tokens: int) -> float:
+        """Close a step of so many tokens and begin the next; returns its seconds."""
+        now = time.perf_counter()
+        seconds = now - self._began
+        self._recent.append((tokens, seconds, self._waited))
+        self.tokens += tokens
+        self.seconds += seconds
+        self._began, self._waited = now, 0.0
+        return seconds
+
+    def read(self) -> Reading:
+        """Return the speed over the last ``WINDOW`` steps."""
+        tokens, seconds, waited = (sum(column) for column in zip(*self._recent, strict=True))
+        speed = tokens / seconds
+        tflops = speed * self.flops / 1e12
+        return Reading(speed, tflops, tflops / self.peak if self.peak else None, waited / seconds)
+
+    def seconds_left(self, tokens: int) -> float:
+        """Return the seconds that so many more tokens take at the present speed."""
+        return tokens / self.read().tokens_per_second
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as a person reads it: 3 h 07 min, 2 min 05 s, 40 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

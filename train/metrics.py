@@ -1,0 +1,103 @@
+"""``metrics.jsonl``: a line a step, appended as it happens; what the curves, the summary and a person read.
+
+Keys: step, loss (nats a predicted token), grad_norm (before clipping), lr, tokens (of the run so far), seconds (of
+training so far, without saving and evaluating), tokens_per_second, tflops (model TFLOP/s a device), mfu, data_wait;
+where there is something to say, ``events`` (a list of texts), ``spike`` (``train.spikes``: with the batch's document
+ids) and ``bits_per_byte``. A number that is not finite is
+written as null, and an event says what it was: JSON has no NaN. Cost: 10 µs a line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import InputError
+from workbench.files import write_text
+
+NAME = "metrics.jsonl"
+
+
+class Metrics:
+    """The open file of a run."""
+
+    def __init__(self, folder: Path) -> None:
+        """Append to the file of a run's folder."""
+        self.path = folder / NAME
+        self._file = self.path.open("a", encoding="utf-8", buffering=1)  # a line at a time: kill -9 loses none
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append one row; numbers that are not finite become null and an event."""
+        events = list(row.get("events", ()))
+        out: dict[str, Any] = {}
+        for key, value in row.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                events.append(f"{key} is {value}")
+                out[key] = None
+            else:
+                out[key] = value
+        if events:
+            out["events"] = events
+        self._file.write(json.dumps(out, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def rewind(self, step: int) -> None:
+        """Take away the rows past a step, which is done again, and go on appending."""
+        self._file.close()
+        trim(self.path.parent, step)
+        self._file = self.path.open("a", encoding="utf-8", buffering=1)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Silent(Metrics):
+    """What the other processes of a run write to: nothing."""
+
+    def __init__(self) -> None:
+        """Open nothing."""
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Write nothing."""
+
+    def rewind(self, step: int) -> None:
+        """Take nothing away."""
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of a run; a last line that a kill cut short is left out.
+
+    Raises:
+        InputError: If there is no such file, or a line in its middle is no JSON.
+    """
+    return list(_rows(folder / NAME))
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "name the folder of a run") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            if number == len(lines):
+                return
+            raise InputError(f"{path}:{number}", f"is not JSON ({error})", "remove that line") from error
+
+
+def trim(folder: Path, step: int) -> int:
+    """Take away the rows past a step, which a resumed run does again; returns how many there were."""
+    if not (folder / NAME).is_file():
+        return 0
+    rows = read(folder)
+    kept = [row for row in rows if row["step"] <= step]
+    write_text(folder / NAME, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+    return len(rows) - len(kept)

@@ -1,0 +1,178 @@
+"""The model to train: from a shape (a fresh Llama) or from weights, over the vocabulary of a tokenizer folder.
+
+The embedding has as many rows as the vocabulary, rounded up to a multiple of 128, so that the matrix products divide
+evenly (39,410 pieces -> 39,424 rows). Weights are safetensors; a pickle is refused. Cost: a 20M model in 0.3 s.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizer.shards import TokenShards
+from workbench import manifest
+from workbench.config import at_least, setting
+from workbench.errors import ConfigError, InputError
+from workbench.files import sha256_file
+
+MULTIPLE = 128  # rows of the embedding are a multiple of it
+MADE_BY = "tokenizer extend --add zh7k --out DIR"
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What is trained: ``weights``, or a fresh Llama of this shape."""
+
+    weights: Path | None = setting(None, "a model folder or run to go on from (safetensors); none: a fresh model")
+    hidden_size: int = setting(320, "fresh: width", check=at_least(1))
+    layers: int = setting(6, "fresh: decoder layers", check=at_least(1))
+    heads: int = setting(5, "fresh: attention heads", check=at_least(1))
+    kv_heads: int | None = setting(None, "fresh: key and value heads; none: as many as heads", check=at_least(1))
+    mlp_size: int = setting(864, "fresh: width inside the MLP", check=at_least(1))
+    tied: bool = setting(True, "fresh: one matrix for input embedding and lm_head")
+    max_positions: int = setting(2048, "fresh: longest sequence", check=at_least(1))
+    rope_theta: float = setting(10000.0, "fresh: base of the rotary positions", check=at_least(1))
+    init_std: float = setting(0.02, "fresh: standard deviation of the initial weights", check=at_least(0))
+
+
+def padded(vocabulary: int) -> int:
+    """Return the rows of an embedding for so many pieces: the next multiple of 128."""
+    return -(-vocabulary // MULTIPLE) * MULTIPLE
+
+
+def check_shape(settings: ModelSettings) -> None:
+    """Refuse sizes that do not divide.
+
+    Raises:
+        ConfigError: Naming the setting.
+    """
+    kv_heads = settings.kv_heads or settings.heads
+    if settings.hidden_size % settings.heads:
+        found = f"{settings.hidden_size} is not divisible by model.heads={settings.heads}"
+        raise ConfigError("model.hidden_size", found, f"try {settings.heads * 64}")
+    if (settings.hidden_size // settings.heads) % 2:
+        found = f"{settings.hidden_size // settings.heads} numbers a head is odd, rotary positions need pairs"
+        raise ConfigError("model.hidden_size", found, f"try {settings.heads * 64}")
+    if settings.heads % kv_heads:
+        raise ConfigError(
+            "model.kv_heads", f"{kv_heads} does not divide model.heads={settings.heads}", "give a divisor"
+        )
+
+
+def check_tokenizer(tokenizer: Path, shards: TokenShards) -> None:
+    """Refuse shards that another tokenizer packed.
+
+    Raises:
+        InputError: If the folder is no tokenizer, or not the one of the shards.
+    """
+    manifest.read(tokenizer, "tokenizer", MADE_BY)
+    path = tokenizer / "tokenizer.model"
+    if not path.is_file():
+        raise InputError(tokenizer, "has no tokenizer.model", f"make one with: {MADE_BY}")
+    if (found := sha256_file(path)) != shards.tokenizer_sha256:
+        raise InputError(
+            shards.folder,
+            f"was packed with another tokenizer (sha256 {shards.tokenizer_sha256[:12]}, {tokenizer} has {found[:12]})",
+            f"name the tokenizer that packed it, or: tokenizer pack CORPUS --tokenizer {tokenizer}",
+        )
+
+
+def fresh_config(settings: ModelSettings, vocabulary: int, specials: dict[str, int | None]) -> Any:
+    """Return the transformers configuration of a fresh Llama.
+
+    Args:
+        settings: The shape.
+        vocabulary: Pieces of the tokenizer.
+        specials: bos_token_id, eos_token_id, pad_token_id.
+    """
+    from transformers import LlamaConfig
+
+    check_shape(settings)
+    return LlamaConfig(
+        vocab_size=padded(vocabulary),
+        hidden_size=settings.hidden_size,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        num_key_value_heads=settings.kv_heads or settings.heads,
+        intermediate_size=settings.mlp_size,
+        tie_word_embeddings=settings.tied,
+        max_position_embeddings=settings.max_positions,
+        rope_parameters={"rope_type": "default", "rope_theta": settings.rope_theta},
+        initializer_range=settings.init_std,
+        use_cache=False,
+        **specials,
+    )
+
+
+def make_model(settings: ModelSettings, shards: TokenShards, seed: int) -> Any:
+    """Return the model to train, in fp32, on the CPU; the trainer moves it.
+
+    Args:
+        settings: Weights or shape.
+        shards: What it will be trained on: its ids must fit, and its sequences.
+        seed: Of the initial weights.
+
+    Raises:
+        ConfigError: If sizes do not divide, or the sequences are longer than the model's positions.
+        InputError: If the weights are missing, no safetensors, of another tokenizer, or have too few rows.
+    """
+    import torch
+    from transformers import LlamaForCausalLM, set_seed
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # a bar a file of weights says nothing
+    set_seed(seed)
+    if settings.weights is None:
+        specials = {"bos_token_id": shards.bos_id, "eos_token_id": shards.eos_id, "pad_token_id": None}
+        model = LlamaForCausalLM(fresh_config(settings, shards.vocab_size, specials))
+    else:
+        from eval.models import load_model
+
+        _check_weights_tokenizer(settings.weights, shards)
+        model = load_model(settings.weights, "cpu").to(torch.float32)
+        model.config.use_cache = False
+    rows = model.get_input_embeddings().num_embeddings
+    if shards.vocab_size > rows:
+        raise InputError(
+            settings.weights or "model",
+            f"its embedding has {rows:,} rows, the shards hold ids up to {shards.vocab_size - 1:,}",
+            "extend it first: tokenizer embed --model DIR --tokenizer DIR",
+        )
+    if shards.seq_len > model.config.max_position_embeddings:
+        found = (
+            f"sequences of {shards.seq_len:,} tokens, the model has {model.config.max_position_embeddings:,} positions"
+        )
+        raise ConfigError("data", found, "pack shorter sequences, or raise model.max_positions")
+    return model.train()
+
+
+def _check_weights_tokenizer(weights: Path, shards: TokenShards) -> None:
+    """A model that carries its tokenizer must carry the one of the shards: equal ids would mean other pieces."""
+    from eval.models import model_folder
+
+    own = model_folder(weights) / "tokenizer.model"
+    if own.is_file() and sha256_file(own) != shards.tokenizer_sha256:
+        found = f"was packed with another tokenizer than {own}"
+        raise InputError(shards.folder, found, "pack the corpus with the model's own tokenizer, or extend the model")
+
+
+def save_model(model: Any, folder: Path, tokenizer: Path) -> None:
+    """Write the final model in Hugging Face's form, safetensors, with its tokenizer beside it.
+
+    Args:
+        model: The trained model.
+        folder: Where to; created.
+        tokenizer: The tokenizer folder; all its files but the manifest are copied.
+    """
+    import shutil
+
+    model.config.use_cache = True  # for those who generate with it; training had it off
+    model.save_pretrained(folder)
+    model.config.use_cache = False
+    for path in sorted(tokenizer.iterdir()):
+        if path.is_file() and path.name not in (manifest.NAME, "report.json"):
+            shutil.copyfile(path, folder / path.name)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert config["vocab_size"] == model.get_input_embeddings().num_embeddings

@@ -1,0 +1,112 @@
+"""Several processes that train one model: ``torchrun --nproc-per-node N -m train …`` (DDP, each holds the whole model).
+
+What is one thing in the run — the folder, the metrics, the checkpoints, the scores, the words to a person — is done by
+the first process; the others wait for its word. What decides the next step (loss, a signal to stop) is agreed by all:
+no process goes a way of its own. The global batch is given in tokens, so any number of processes that divides it takes
+the same samples in the same steps, and a run goes on with another number of them. Cost: one sum of two numbers a step.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from workbench.errors import ConfigError, YanmoError
+
+T = TypeVar("T")
+
+
+def rank() -> int:
+    """Return the number of this process, 0 for the first or only one."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world() -> int:
+    """Return how many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def first() -> bool:
+    """Return whether this is the first process, which speaks and writes."""
+    return rank() == 0
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Within it the processes know each other; gloo on CPUs, the device's own library elsewhere.
+
+    Raises:
+        ConfigError: If the launcher's environment is not whole.
+    """
+    if world() == 1:
+        yield
+        return
+    import torch
+    import torch.distributed as dist
+
+    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK") if name not in os.environ]
+    if missing:
+        found = f"WORLD_SIZE is {world()}, but {', '.join(missing)} is not set"
+        raise ConfigError("environment", found, "start it with: torchrun --nproc-per-node N -m train …")
+    if torch.accelerator.is_available():
+        torch.accelerator.set_device_index(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group()
+    else:
+        dist.init_process_group("gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def by_first(work: Callable[[], T]) -> T:
+    """Let the first process do something, and return what it got in all of them.
+
+    Args:
+        work: Returns something small that can be sent.
+
+    Raises:
+        YanmoError: In the first process, if that did; the others leave with its exit code and no word.
+    """
+    if world() == 1:
+        return work()
+    import torch.distributed as dist
+
+    found: list[Any] = [None, None]
+    error: BaseException | None = None
+    if first():
+        try:
+            found[0] = work()
+        except BaseException as caught:  # noqa: BLE001 - the others must hear of it, whatever it is
+            error = caught
+            found[1] = caught.exit_code if isinstance(caught, YanmoError) else 1
+    dist.broadcast_object_list(found, src=0)
+    if error is not None:
+        raise error
+    if found[1] is not None:
+        raise SystemExit(found[1])
+    out: T = found[0]
+    return out
+
+
+def agree(loss: float, stop: bool) -> tuple[float, bool]:
+    """Return the mean of all processes' losses, and whether any was told to stop."""
+    if world() == 1:
+        return loss, stop
+    import torch
+    import torch.distributed as dist
+
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+    both = torch.tensor([loss, float(stop)], dtype=torch.float64, device=device)
+    dist.all_reduce(both)
+    return float(both[0]) / world(), bool(both[1] > 0)
+
+
+def wait() -> None:
+    """Wait for all processes."""
+    if world() > 1:
+        import torch.distributed as dist
+
+        dist.barrier()

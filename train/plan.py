@@ -1,0 +1,305 @@
+"""``--plan``: what a run will take, without a GPU and without torch: parameters, memory, FLOPs, days, steps.
+
+Bytes a parameter, before anything is divided over n devices (AdamW; Rajbhandari et al., "ZeRO", 2020, section 3):
+
+    ddp     4 weights + 4 gradients + 8 moments + 2 the 16-bit copy of autocast
+    zero1   2 + 2 + 12/n        zero2   2 + (2 + 12)/n        zero3, fsdp2   16/n, and two layers gathered at a time
+
+LoRA (DDP): 4 of the frozen weights, which stay fp32, and 16 of what is trained.
+Activations, in 16 bit, of a Llama layer with memory-efficient attention: 7 hidden + 3 key-value + 4 MLP widths a token;
+with full recomputation its input alone, and one layer whole. The chunked loss keeps one gradient of the lm_head.
+These are counts, not measurements: leave a tenth free for the allocator and communication. Time is FLOPs over the rate
+a device is expected to reach. Cost: 0.2 s.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from train.meter import Shape
+from workbench import manifest
+from workbench.config import at_least, setting
+from workbench.errors import ConfigError
+from workbench.files import read_json
+
+if TYPE_CHECKING:
+    from train.lora import LoraSettings
+    from train.pt import PtSettings
+
+GIB = 1024**3
+STRATEGIES = ("ddp", "zero1", "zero2", "zero3", "fsdp2")
+TIGHT = 0.9  # of the memory
+LOSS_CHUNK = 256  # train.loss.CHUNK, which needs torch to be read
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """What ``--plan`` assumes where there is no machine and no data to ask. It changes no run."""
+
+    devices: int = setting(1, "devices", check=at_least(1))
+    memory_gib: float = setting(40.0, "memory of a device, GiB", check=at_least(1))
+    tflops: float = setting(118.0, "TFLOP/s that a device is expected to reach", check=at_least(0.001))
+    vocabulary: int = setting(39410, "pieces, where tokenizer= is not there yet", check=at_least(1))
+    seq_len: int = setting(2048, "tokens in a sequence, where data= is not there yet", check=at_least(2))
+    tokens: float | None = setting(None, "tokens of the run; none: steps x batch_tokens", check=at_least(1))
+    data_tokens: float | None = setting(None, "tokens of the data, where it is not there yet", check=at_least(1))
+    nominal_parameters: float | None = setting(None, "parameters as published, for the 6N rule; none: those computed")
+    published_days: float | None = setting(None, "days that such a run took elsewhere, to compare with")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A Llama's sizes."""
+
+    hidden: int
+    layers: int
+    width: int  # heads x head size
+    kv_width: int
+    mlp: int
+    rows: int
+    tied: bool
+
+    @property
+    def layer(self) -> int:
+        """Parameters of a layer: q and o, k and v, the MLP's three, two norms."""
+        return (
+            2 * self.hidden * self.width
+            + 2 * self.hidden * self.kv_width
+            + 3 * self.hidden * self.mlp
+            + 2 * self.hidden
+        )
+
+    @property
+    def shape(self) -> Shape:
+        """What the FLOP count needs."""
+        table = self.rows * self.hidden
+        total = table * (1 if self.tied else 2) + self.layers * self.layer + self.hidden
+        return Shape(total, 0 if self.tied else table, self.layers, self.width)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The figures; bytes and seconds, nothing rounded."""
+
+    parameters: int
+    trained: int
+    rows: int
+    devices: int
+    micro_batch: int
+    accumulation: int
+    seq_len: int
+    batch_tokens: int
+    steps: int
+    tokens: int
+    data_tokens: float | None
+    flops_per_token: float
+    flops: float
+    days: Mapping[str, Mapping[str, float]]  # rule -> recomputation -> days
+    activations: Mapping[str, float]  # recomputation -> bytes a device
+    states: Mapping[str, float]  # strategy -> bytes a device: weights, gradients, moments, what is gathered
+    loss_bytes: float
+    checkpoint_bytes: int
+    model_bytes: int
+
+    def memory(self, strategy: str, recompute: str) -> float:
+        """Return the bytes a device needs."""
+        return self.states[strategy] + self.activations[recompute] + self.loss_bytes
+
+
+def states(sizes: Sizes, devices: int) -> dict[str, float]:
+    """Return bytes a device of weights, gradients and moments, by strategy."""
+    total = sizes.shape.parameters
+    gathered = 2 * 2 * max(sizes.layer, sizes.rows * sizes.hidden)  # the layer at work and the next, in 16 bit
+    sharded = 16 * total / devices + gathered
+    return {
+        "ddp": 18.0 * total,
+        "zero1": (4 + 12 / devices) * total,
+        "zero2": (2 + 14 / devices) * total,
+        "zero3": sharded,
+        "fsdp2": sharded,
+    }
+
+
+def adapter_parameters(sizes: Sizes, lora: LoraSettings, vocabulary: int) -> int:
+    """Return what an adapter trains: rank x (in + out) of each product, and the new rows."""
+    h, w, kv, m = sizes.hidden, sizes.width, sizes.kv_width, sizes.mlp
+    ends = {"q_proj": h + w, "k_proj": h + kv, "v_proj": h + kv, "o_proj": w + h}
+    ends |= dict.fromkeys(("gate_proj", "up_proj", "down_proj"), h + m)
+    unknown = [name for name in lora.targets if name not in ends]
+    if unknown:
+        raise ConfigError("lora.targets", f"{unknown[0]} is no product of a Llama", f"choose from: {', '.join(ends)}")
+    matrices = sizes.layers * lora.rank * sum(ends[name] for name in lora.targets)
+    rows = 0 if lora.rows_from is None else max(0, vocabulary - lora.rows_from)
+    return matrices + rows * h * (1 if sizes.tied else 2)
+
+
+def activations(sizes: Sizes, tokens: int) -> dict[str, float]:
+    """Return bytes of activations of a micro-batch of so many tokens, by recomputation."""
+    whole = 2.0 * tokens * (7 * sizes.hidden + 3 * sizes.kv_width + 4 * sizes.mlp)
+    return {"none": sizes.layers * whole, "full": sizes.layers * 2.0 * tokens * sizes.hidden + whole}
+
+
+def make_plan(settings: PtSettings) -> Plan:
+    """Compute the plan of a run.
+
+    Args:
+        settings: The run's; its data, tokenizer and weights are asked where they are there.
+
+    Raises:
+        ConfigError: If sizes do not divide, or the global batch is no whole number of micro-batches.
+    """
+    from train.data import accumulation
+    from train.model import check_shape
+
+    check_shape(settings.model)
+    assumed = settings.plan
+    sizes, seq_len, data_tokens = _sizes(settings), assumed.seq_len, assumed.data_tokens
+    if (settings.data / manifest.NAME).is_file():
+        results = manifest.read(settings.data, "tokens", "tokenizer pack").results
+        seq_len, data_tokens = int(results["seq_len"]), float(results["splits"]["train"]["tokens"])
+    micro_batch = settings.micro_batch or max(1, settings.batch_tokens // seq_len // assumed.devices)
+    shape, trained = sizes.shape, sizes.shape.parameters
+    memory = states(sizes, assumed.devices)
+    if settings.tune == "lora":
+        trained = adapter_parameters(sizes, settings.lora, assumed.vocabulary)
+        cast = 2.0 * max(sizes.layer, sizes.rows * sizes.hidden)  # autocast's copy of what is at work
+        memory = {"ddp": 4.0 * shape.parameters + 16.0 * trained + cast}
+        shape = replace(shape, frozen=shape.parameters - shape.input_embedding)
+    tokens = int(assumed.tokens or settings.steps * settings.batch_tokens)
+    per_token = shape.flops_per_token(seq_len)
+    rate = assumed.devices * assumed.tflops * 1e12 * 86_400
+    by_rule = {"6N": 6 * (assumed.nominal_parameters or shape.parameters), "with attention": per_token}
+    days = {
+        rule: {"none": flops * tokens / rate, "full": flops * tokens / rate * 4 / 3} for rule, flops in by_rule.items()
+    }
+    loss = 6.0 * sizes.rows * sizes.hidden + 6.0 * LOSS_CHUNK * sizes.rows
+    return Plan(
+        parameters=shape.parameters,
+        trained=trained,
+        rows=sizes.rows,
+        devices=assumed.devices,
+        micro_batch=micro_batch,
+        accumulation=accumulation(settings.batch_tokens, seq_len, micro_batch, assumed.devices),
+        seq_len=seq_len,
+        batch_tokens=settings.batch_tokens,
+        steps=math.ceil(tokens / settings.batch_tokens),
+        tokens=tokens,
+        data_tokens=data_tokens,
+        flops_per_token=per_token,
+        flops=per_token * tokens,
+        days=days,
+        activations=activations(sizes, micro_batch * seq_len),
+        states=memory,
+        loss_bytes=loss,
+        checkpoint_bytes=12 * trained,
+        model_bytes=4 * trained,
+    )
+
+
+def _sizes(settings: PtSettings) -> Sizes:
+    from train.model import padded
+
+    model, weights = settings.model, settings.model.weights
+    if weights is not None:
+        path = next((p for p in (weights / "model" / "config.json", weights / "config.json") if p.is_file()), None)
+        if path is None:
+            found = f"{weights} has no config.json"
+            raise ConfigError("model.weights", found, "name a model folder, or leave it out and give model.layers=…")
+        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        heads = int(raw["num_attention_heads"])
+        head = int(raw.get("head_dim") or raw["hidden_size"] // heads)
+        return Sizes(
+            hidden=int(raw["hidden_size"]),
+            layers=int(raw["num_hidden_layers"]),
+            width=heads * head,
+            kv_width=int(raw.get("num_key_value_heads") or heads) * head,
+            mlp=int(raw["intermediate_size"]),
+            rows=int(raw["vocab_size"]),
+            tied=bool(raw.get("tie_word_embeddings", False)),
+        )
+    report = settings.tokenizer / "report.json"
+    vocabulary = int(read_json(report)["total"]) if report.is_file() else settings.plan.vocabulary
+    head = model.hidden_size // model.heads
+    return Sizes(
+        hidden=model.hidden_size,
+        layers=model.layers,
+        width=model.hidden_size,
+        kv_width=(model.kv_heads or model.heads) * head,
+        mlp=model.mlp_size,
+        rows=padded(vocabulary),
+        tied=model.tied,
+    )
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """Return the figures, and the memory of each combination."""
+    memory = {f"{s} {r}": plan.memory(s, r) for s in plan.states for r in plan.activations}
+    return {**asdict(plan), "memory": memory}
+
+
+def print_plan(plan: Plan, settings: PtSettings) -> None:
+    """Print the plan as tables."""
+    from workbench.console import table
+
+    assumed = settings.plan
+    share = f", {plan.tokens / plan.data_tokens:.0%} of {plan.data_tokens / 1e9:,.4g}B" if plan.data_tokens else ""
+    rows = [
+        ("parameters", f"{plan.parameters:,}", f"each once; embedding of {plan.rows:,} rows"),
+        ("trained", f"{plan.trained:,}", "the adapter and new rows" if settings.tune == "lora" else "all of them"),
+        (
+            "tokens a step",
+            f"{plan.batch_tokens:,}",
+            f"{plan.devices} devices x {plan.micro_batch} sequences x {plan.seq_len:,} tokens"
+            f" x {plan.accumulation} micro-steps (derived)",
+        ),
+        ("steps", f"{plan.steps:,}", f"{plan.tokens / 1e9:,.4g}B tokens{share}"),
+        ("FLOPs a token", f"{plan.flops_per_token:.4g}", "6·(N − input embedding) − 2·frozen + 12·layers·width·T"),
+        ("FLOPs", f"{plan.flops:.4g}", "of the run, without recomputation"),
+        ("checkpoint", f"{plan.checkpoint_bytes / 1e9:,.1f} GB", "weights and two moments, fp32"),
+        (
+            "final adapter" if settings.tune == "lora" else "final model",
+            f"{plan.model_bytes / 1e9:,.1f} GB",
+            "safetensors, fp32",
+        ),
+    ]
+    table(("what", "value", "note"), rows, title="Plan")
+    n = assumed.nominal_parameters
+    times = [
+        (
+            f"{rule}{f' (N = {n / 1e9:g}B, as published)' if rule == '6N' and n else ''}",
+            _days(d["none"]),
+            _days(d["full"]),
+        )
+        for rule, d in plan.days.items()
+    ]
+    table(("time at " + f"{assumed.tflops:g} TFLOP/s a device", "without", "with full recomputation"), times)
+    if assumed.published_days:
+        print(_explain(plan, assumed))
+    limit = assumed.memory_gib * GIB
+    memory = []
+    for strategy in plan.states:
+        for recompute in plan.activations:
+            need = plan.memory(strategy, recompute)
+            verdict = "fits" if need <= TIGHT * limit else "tight" if need <= limit else "no"
+            parts = (plan.states[strategy], plan.activations[recompute], need)
+            memory.append((strategy, recompute, *(f"{part / GIB:,.1f}" for part in parts), verdict))
+    header = ("sharding", "recomputation", "states GiB", "activations GiB", "all GiB", f"{assumed.memory_gib:g} GiB?")
+    table(header, memory, title="Memory a device (counted, not measured)")
+
+
+def _days(days: float) -> str:
+    return f"{days:.1f} days" if days >= 1 else f"{days * 24:.1f} h" if days * 24 >= 1 else f"{days * 1440:.1f} min"
+
+
+def _explain(plan: Plan, assumed: PlanSettings) -> str:
+    most, published = plan.days["with attention"]["full"], assumed.published_days or 0.0
+    return (
+        f"Published: {published:g} days. The most that the count explains is {most:.1f}; the other"
+        f" {published - most:.1f} days ({1 - most / published:.0%}) are not published: that they went into\n"
+        "checkpoints, evaluation and restarts, that activations were recomputed and that the rate counts this, is our"
+        " inference."
+    )
