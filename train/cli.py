@@ -39,7 +39,9 @@ exit codes: 0 done, 1 a bug, 2 your mistake (one line says which), 3 the loss be
 
 def main() -> NoReturn:
     """Entry point of the console script."""
-    run(command)
+    from train.parallel import leave
+
+    run(command, leave=leave)
 
 
 def parser() -> Parser:

@@ -8,10 +8,12 @@ the same samples in the same steps, and a run goes on with another number of the
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from workbench.errors import ConfigError, YanmoError
 
@@ -110,3 +112,18 @@ def wait() -> None:
         import torch.distributed as dist
 
         dist.barrier()
+
+
+def leave(code: int) -> NoReturn:
+    """End this process; one of several does so without tearing the interpreter down.
+
+    Gloo's threads outlive ``destroy_process_group`` as long as anything (DDP's reducer, accelerate) holds the group;
+    one that drops a tensor while the interpreter goes down aborts the process (pytorch/pytorch#179291), and a complete
+    run would count as failed. So what was registered for the exit is run, the streams are flushed, and that is all.
+    """
+    if world() == 1:
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

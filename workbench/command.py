@@ -37,12 +37,17 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
 
-def run(command: Callable[[Sequence[str]], int], words: Sequence[str] | None = None) -> NoReturn:
+def run(
+    command: Callable[[Sequence[str]], int],
+    words: Sequence[str] | None = None,
+    leave: Callable[[int], NoReturn] = sys.exit,
+) -> NoReturn:
     """Run a command and leave the process with its exit code.
 
     Args:
         command: Takes the words after the program's name, returns an exit code.
         words: Those words; the process's own by default.
+        leave: How the process ends.
     """
     try:
         code = command(sys.argv[1:] if words is None else words)
@@ -56,4 +61,4 @@ def run(command: Callable[[Sequence[str]], int], words: Sequence[str] | None = N
     except BrokenPipeError:  # the reader of our stdout has gone (| head): not a bug
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    sys.exit(code)
+    leave(code)

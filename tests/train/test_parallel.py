@@ -104,3 +104,22 @@ def test_half_an_environment_is_refused(monkeypatch):
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     with pytest.raises(ConfigError, match="torchrun"), parallel.joined():
         pass
+
+
+@pytest.mark.parametrize(("world", "torn_down"), [("1", True), ("2", False)])
+def test_one_of_several_leaves_without_tearing_the_interpreter_down(world, torn_down):
+    script = (
+        "import atexit\nfrom train.parallel import leave\n"
+        "class Held:\n    def __del__(self): print('torn down', flush=True)\n"
+        "held = Held()\natexit.register(print, 'registered for the exit')\nprint('last words')\nleave(3)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "WORLD_SIZE": world},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stdout.splitlines()[:2] == ["last words", "registered for the exit"]
+    assert ("torn down" in done.stdout) is torn_down
