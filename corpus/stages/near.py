@@ -5,7 +5,7 @@ proposes is verified on the documents' full shingle sets, so nothing is removed 
 first document read stays; every other names the neighbour it was compared with, and how similar they are. (Broder 1997;
 Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", chapter 3.)
 
-Cost: 120 MB per CPU-second for the signatures; of the documents only band keys are shuffled, never text.
+Cost: 250 MB per CPU-second for the signatures; of the documents only band keys are shuffled, never text.
 """
 
 from __future__ import annotations
