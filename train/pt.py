@@ -67,7 +67,9 @@ class PtSettings:
     steps: int = setting(1000, "optimizer steps", check=at_least(1))
     batch_tokens: int = setting(524288, "tokens a step on all devices together", check=at_least(1))
     micro_batch: int | None = setting(1, "sequences a device at once; none: the whole batch", check=at_least(1))
-    precision: Literal["bf16", "fp16", "fp32"] = setting("bf16", "of the products; the weights stay fp32")
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = setting(
+        "auto", "of the products; the weights stay fp32; auto: bf16 where the device computes in it, else fp32"
+    )
     recompute: Literal["none", "full"] = setting("none", "full: keep each layer's input alone, a third more FLOPs")
     tune: Literal["full", "lora", "qlora"] = setting("full", "all weights, or an adapter over frozen ones")
     parallel: Literal["ddp", "fsdp2", "zero1", "zero2", "zero3"] = setting("ddp", "several devices; today ddp alone")
@@ -183,14 +185,14 @@ def _train(settings: PtSettings, shards: TokenShards, mixed: Mixed | None, held_
     from train.trainer import Discipline, Run
 
     device = default_device()
-    _check_precision(settings.precision, device.type)
+    precision = _precision(settings.precision, device)
     world = parallel.world()
     micro_batch = settings.micro_batch or max(1, settings.batch_tokens // shards.seq_len // world)
     micro_steps = accumulation(settings.batch_tokens, shards.seq_len, micro_batch, world)
     model = make_model(settings.model, shards, settings.seed).to(device)
 
     def score() -> Bits:
-        autocast = "fp32" if settings.precision == "fp32" else "bf16"
+        autocast = "fp32" if precision == "fp32" else "bf16"
         wanted, size = settings.eval.sequences, settings.eval.batch
         return total(bits_of_shards(model, held_out, sequences=wanted, batch_size=size, precision=autocast))
 
@@ -225,7 +227,7 @@ def _train(settings: PtSettings, shards: TokenShards, mixed: Mixed | None, held_
         steps=settings.steps,
         micro_batch=micro_batch,
         accumulation=micro_steps,
-        precision=settings.precision,
+        precision=precision,
         seed=settings.seed,
         optim=settings.optim,
         recompute=settings.recompute,
@@ -273,6 +275,7 @@ def _train(settings: PtSettings, shards: TokenShards, mixed: Mixed | None, held_
         if parallel.first():
             draw(settings.out)
         raise KeyboardInterrupt
+    settings = replace(settings, precision=precision)
     return parallel.by_first(lambda: _close(settings, shards, model, adapter, score(), before, name))
 
 
@@ -358,9 +361,16 @@ def _finish(settings: PtSettings, model: Any, results: Mapping[str, Any]) -> Non
         write_card(temporary, results)
 
 
-def _check_precision(precision: str, device: str) -> None:
-    if precision == "fp16" and device == "cpu":
+def _precision(wanted: str, device: Any) -> Any:
+    """Return the precision of the products on a device."""
+    from eval.models import computes_in_bf16
+
+    if wanted == "fp16" and device.type == "cpu":
         found = (
             "fp16 on a CPU is emulated, some 20 times slower than bf16, and transformers would run fp32 without a word"
         )
-        raise ConfigError("precision", found, "use precision=bf16 or fp32")
+        raise ConfigError("precision", found, "use precision=auto")
+    fast = computes_in_bf16(device)
+    if wanted == "bf16" and not fast and parallel.first():
+        note(f"precision: this {device.type} emulates bf16, up to 80 times slower than fp32; precision=auto would not")
+    return ("bf16" if fast else "fp32") if wanted == "auto" else wanted

@@ -9,6 +9,7 @@ from corpus.stages.bucket import Bucket
 from corpus.stages.decontaminate import Decontaminate
 from corpus.stages.exact import Exact, Fingerprint
 from corpus.stages.gate import Gate
+from corpus.stages.language import Language
 from corpus.stages.near import MinHash, Near
 from corpus.stages.normalise import Normalise
 from corpus.stages.perplexity import Perplexity
@@ -17,6 +18,7 @@ from corpus.stages.quality import Quality
 from corpus.stages.sensitive import Sensitive
 from corpus.stages.shape import Shape
 from corpus.stages.simplify import Simplify
+from corpus.stages.unfinished import Unfinished
 from corpus.stages.words import Words
 
 STAGES: dict[str, type[Any]] = {
@@ -24,8 +26,10 @@ STAGES: dict[str, type[Any]] = {
     for stage in (
         Normalise,
         Boilerplate,
+        Unfinished,
         Private,
         Shape,
+        Language,
         Words,
         Gate,
         Simplify,

@@ -2,7 +2,11 @@
 
 Not NFKC as a whole: it turns ，！？：；（） into ASCII and ① into 1. Folded are full-width ASCII other than Chinese
 punctuation, half-width katakana, CJK compatibility ideographs and radicals, Latin ligatures and every kind of space.
-Superscripts, circled numbers and units stay: in formulas and lists they carry meaning.
+Superscripts, circled numbers and units stay: in formulas and lists they carry meaning. Nothing is folded inside a code
+fence (whose layout stays too) or a formula between dollar signs.
+
+Text whose tokens were parted by spaces (为 什 么) is joined again: where spaces stand between two fifths of the hanzi,
+and a fifth of what they part is single hanzi, which neither verse nor a list of names shows.
 
 Mojibake (UTF-8 or GBK that was read as Latin-1) is repaired where it decodes; HTML entities and layout tags are
 resolved outside code fences. Both are rare: only documents that show them leave the compiled path. Cost: 210 MB per
@@ -47,7 +51,7 @@ class Normalise:
     reads: ClassVar[tuple[str, ...]] = ("text", "title")
     writes: ClassVar[tuple[str, ...]] = ("text", "title", "normalised_chars", "mojibake_repaired")
 
-    keep_layout: bool = setting(False, "keep indentation and blank lines, as code needs")
+    keep_layout: bool = setting(False, "source code: keep indentation, blank lines and compatibility forms")
     mojibake_share: float = setting(0.1, "share of U+0080–U+00FF above which repair is tried", check=between(0, 1))
 
     def mark(self, batch: pl.DataFrame, desk: Path) -> pl.DataFrame:
@@ -56,7 +60,8 @@ class Normalise:
         flat = FlatText.of(text)
         high = np.zeros(len(flat), np.int64)
         markup = np.zeros(len(flat), np.bool_)
-        look_over(flat.chars, flat.offsets, high, markup)
+        spaced = np.zeros(len(flat), np.bool_)
+        look_over(flat.chars, flat.offsets, high, markup, spaced)
         suspect = high > self.mojibake_share * np.maximum(flat.lengths, 1)
         new: dict[int, str] = {}
         repaired = np.zeros(len(flat), np.bool_)
@@ -66,12 +71,14 @@ class Normalise:
                 new[i], repaired[i] = mended, True
         for i in _marked_up(text, np.flatnonzero(markup)):
             new[i] = _plain(new.get(i) or text[i])
-        out, changed = self._fold(flat)
+        out, changed = self._fold(flat, spaced)
         if new:  # the few that left the compiled path are folded by themselves
             rows = list(new)
-            mended_text, changed[rows] = self._fold(FlatText.of(pl.Series("text", list(new.values()), dtype=pl.String)))
+            few = FlatText.of(pl.Series("text", list(new.values()), dtype=pl.String))
+            mended_text, changed[rows] = self._fold(few, spaced[rows])
             out = out.scatter(rows, mended_text)
-        title, _ = self._fold(FlatText.of(batch["title"].fill_null("")))
+        titles = FlatText.of(batch["title"].fill_null(""))
+        title, _ = self._fold(titles, np.zeros(len(titles), np.bool_))
         return batch.with_columns(
             out.alias("text"),
             title.alias("title"),
@@ -79,11 +86,12 @@ class Normalise:
             pl.Series("mojibake_repaired", repaired, dtype=pl.Boolean),
         )
 
-    def _fold(self, flat: FlatText) -> tuple[pl.Series, NDArray[np.int64]]:
+    def _fold(self, flat: FlatText, spaced: NDArray[np.bool_]) -> tuple[pl.Series, NDArray[np.int64]]:
         chars, offsets = np.empty_like(flat.chars), np.empty_like(flat.offsets)
         changed = np.zeros(len(flat), np.int64)
         composing = np.zeros(len(flat), np.bool_)
-        fold(flat.chars, flat.offsets, folding_table(), self.keep_layout, chars, offsets, changed, composing)
+        table = folding_table(compatibility=not self.keep_layout)
+        fold(flat.chars, flat.offsets, table, self.keep_layout, spaced, chars, offsets, changed, composing)
         series = FlatText(chars[: offsets[-1]], offsets).to_series()
         rows = np.flatnonzero(composing)  # é as e + accent: only such documents pay for NFC
         if len(rows):
@@ -127,10 +135,18 @@ def _plain(text: str) -> str:
 
 
 @cache
-def folding_table() -> NDArray[np.uint32]:
-    """Return what each code point becomes, shape (0x110000,): itself, another, or one of the three marks."""
+def folding_table(*, compatibility: bool = True) -> NDArray[np.uint32]:
+    """Return what each code point becomes, shape (0x110000,): itself, another, or one of the three marks.
+
+    Args:
+        compatibility: Whether compatibility forms are folded; not in source code.
+    """
     table = np.arange(0x110000, dtype=np.uint32)
-    foldable = [*range(0xFF01, 0xFFEF), *range(0xF900, 0xFB00), *range(0x2E80, 0x2FD6), *range(0x2F800, 0x2FA20)]
+    foldable = (
+        []
+        if not compatibility
+        else [*range(0xFF01, 0xFFEF), *range(0xF900, 0xFB00), *range(0x2E80, 0x2FD6), *range(0x2F800, 0x2FA20)]
+    )
     for code in foldable:
         folded = unicodedata.normalize("NFKC", chr(code))
         if len(folded) == 1 and chr(code) not in KEPT_FULL_WIDTH:
@@ -150,17 +166,35 @@ def folding_table() -> NDArray[np.uint32]:
 
 
 @compiled
-def look_over(chars: CodePoints, offsets: Offsets, high: NDArray[np.int64], markup: NDArray[np.bool_]) -> None:
-    """Count the characters U+0080–U+00FF of each document, and tell whether it has a sign of markup."""
+def look_over(
+    chars: CodePoints,
+    offsets: Offsets,
+    high: NDArray[np.int64],
+    markup: NDArray[np.bool_],
+    spaced: NDArray[np.bool_],
+) -> None:
+    """Count the characters U+0080–U+00FF of each document; tell whether it shows markup, or spaces between tokens."""
     for i in range(len(offsets) - 1):
         n = 0
         sign = False
+        han, parted, runs, singles, run = 0, 0, 0, 0, 0  # a run is hanzi with no space in between
+        before = np.uint32(10)
         for k in range(offsets[i], offsets[i + 1]):
             c = chars[k]
             n += (c >= 0x80) & (c <= 0xFF)
             sign |= (c == 38) | (c == 60) | ((c >= 0xFB00) & (c <= 0xFB06))
+            if 0x4E00 <= c < 0xA000:
+                han += 1
+                run += 1
+                parted += (before == 32) & (run == 1)
+            elif c == 32 or c == 10:
+                runs += run > 0
+                singles += run == 1
+                run = 0
+            before = c
         high[i] = n
         markup[i] = sign
+        spaced[i] = han >= 6 and 5 * parted >= 2 * han and 5 * (singles + (run == 1)) >= runs + (run > 0)
 
 
 @compiled
@@ -170,11 +204,41 @@ def is_symbol(c: int) -> bool:
 
 
 @compiled
+def is_wide(c: int) -> bool:
+    """Tell whether a character is a hanzi or Chinese punctuation: between two of them no space is needed."""
+    return (0x4E00 <= c < 0xA000) | (0x3000 <= c < 0x3040) | (0xFF00 <= c < 0xFFF0) | (c in (0x201C, 0x201D, 0x2026))
+
+
+@compiled
+def end_of_fence(chars: CodePoints, start: int, end: int) -> int:
+    """Return where the code fence that begins here ends; ``start`` if none does."""
+    for k in range(start + 3, end - 2):
+        if chars[k] == 96 and chars[k + 1] == 96 and chars[k + 2] == 96:
+            return k + 3
+    return start
+
+
+@compiled
+def end_of_formula(chars: CodePoints, start: int, end: int) -> int:
+    """Return where the formula between dollar signs that begins here ends; ``start`` if it is a sum of money."""
+    formula = False
+    for k in range(start + 1, min(end, start + 300)):
+        c = chars[k]
+        if c == 10:
+            return start
+        if c == 36 and k > start + 1:
+            return k + 1 if formula else start
+        formula |= (c == 92) | (c == 94) | (c == 95) | (c == 61) | (c == 123)  # \\ ^ _ = {
+    return start
+
+
+@compiled
 def fold(
     chars: CodePoints,
     offsets: Offsets,
     table: NDArray[np.uint32],
     keep_layout: bool,
+    spaced: NDArray[np.bool_],
     out: CodePoints,
     out_offsets: Offsets,
     changed: NDArray[np.int64],
@@ -192,9 +256,16 @@ def fold(
     for i in range(len(offsets) - 1):
         begin = n
         space, breaks = False, 0
-        for k in range(offsets[i], offsets[i + 1]):
+        fence, formula, end = offsets[i], offsets[i], offsets[i + 1]  # to where the present ones reach
+        for k in range(offsets[i], end):
             c = chars[k]
             to = table[c]
+            if c == 96 and k >= fence and k + 2 < end and chars[k + 1] == 96 and chars[k + 2] == 96:
+                fence = end_of_fence(chars, k, end)
+            elif c == 36 and k >= formula:
+                formula = end_of_formula(chars, k, end)
+            if (k < fence or k < formula) and to != 0 and to != 10 and to != 32:
+                to = c
             if c == 13 and k + 1 < offsets[i + 1] and chars[k + 1] == 10:
                 continue  # CRLF is one break
             if c == 0x200D and not (k + 1 < offsets[i + 1] and is_symbol(chars[k + 1])):
@@ -206,7 +277,7 @@ def fold(
                 composing[i] = True
             if to != c and to != 10 and to != 32:
                 changed[i] += 1
-            if keep_layout:
+            if keep_layout or (k < fence and n > begin and space is False and breaks == 0):
                 out[n] = c if c == 9 else to
                 n += 1
             elif to == 32:
@@ -219,8 +290,11 @@ def fold(
                         out[n] = 10
                         n += 1
                     if space and breaks == 0:
-                        out[n] = 32
-                        n += 1
+                        if spaced[i] and is_wide(c) and is_wide(out[n - 1]):
+                            changed[i] += 1
+                        else:
+                            out[n] = 32
+                            n += 1
                 space, breaks = False, 0
                 out[n] = to
                 n += 1

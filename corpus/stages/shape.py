@@ -45,14 +45,12 @@ COLUMNS = {
     "traditional_share": pl.Float32(),  # of the hanzi
     "stop_line_share": pl.Float32(),  # lines that end as a sentence does
     "repeat_share": pl.Float32(),  # of characters, in n-grams that came before in the same text
-    "lang": pl.String(),
-    "lang_score": pl.Float32(),
 }
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Count classes of characters, lines and repetition; name the language by script."""
+    """Count classes of characters, lines and repetition."""
 
     name: ClassVar[str] = "shape"
     reads: ClassVar[tuple[str, ...]] = ("text",)
@@ -73,7 +71,6 @@ class Shape:
 
         han_share, latin_share = share(han, visible), share(counts[:, LATIN], visible)
         traditional_share = share(counts[:, TRADITIONAL], han)
-        lang, score = _language(han, counts[:, LATIN], traditional_share)
         values = {
             "chars": visible,
             "lines": lines[:, 0],
@@ -86,24 +83,8 @@ class Shape:
             "traditional_share": traditional_share,
             "stop_line_share": share(lines[:, 1], lines[:, 0]),
             "repeat_share": share(repeated, visible),
-            "lang": lang,
-            "lang_score": score,
         }
         return batch.with_columns(pl.Series(name, values[name], dtype=kind) for name, kind in COLUMNS.items())
-
-
-def _language(
-    han: NDArray[np.int64], latin: NDArray[np.int64], traditional_share: NDArray[np.float32]
-) -> tuple[list[str], NDArray[np.float32]]:
-    """Name the language by its script: a hanzi carries about as much as four letters."""
-    weight_han, weight_latin = han * 4.0, latin * 1.0
-    total = np.maximum(weight_han + weight_latin, 1.0)
-    han_score = weight_han / total
-    few = (han + latin) < 3
-    chinese = np.where(traditional_share > 0.12, "zh-Hant", "zh")
-    lang = np.where(few, "other", np.where(han_score >= 0.5, chinese, "en"))
-    score = np.where(few, 0.0, np.maximum(han_score, 1.0 - han_score)).astype(np.float32)
-    return [str(name) for name in lang], score
 
 
 @compiled

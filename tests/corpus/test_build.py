@@ -26,6 +26,7 @@ steps:
   - boilerplate
   - private
   - shape
+  - language
   - gate: {stage: rules, reject: {short: chars < 20}}
   - fingerprint
   - exact

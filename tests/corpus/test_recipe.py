@@ -23,6 +23,7 @@ steps:
   - normalise: {when: source <> 'books'}
   - normalise: {when: source = 'books', keep_layout: true}
   - shape
+  - language
   - gate: {stage: rules, reject: {toxic: toxicity > 0.5, short: chars < 5}}
   - perplexity: {reference_chars: 3000, order: 2}
   - bucket

@@ -208,6 +208,18 @@ def test_bf16_stays_near_fp32(toy, whole, tmp_path):
     assert results["loss_last"] == pytest.approx(whole[1]["loss_last"], rel=0.03)
 
 
+@pytest.mark.parametrize(("able", "found"), [(True, "bf16"), (False, "fp32")])
+def test_auto_takes_what_the_device_computes_in(toy, tmp_path, monkeypatch, able, found):
+    monkeypatch.setattr("eval.models.computes_in_bf16", lambda device: able)
+    assert run(toy, tmp_path / "run", "steps=2", "precision=auto")["precision"] == found
+
+
+def test_an_emulated_precision_is_told(toy, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("eval.models.computes_in_bf16", lambda device: False)
+    assert run(toy, tmp_path / "run", "steps=2", "precision=bf16")["precision"] == "bf16"
+    assert "emulates bf16" in capsys.readouterr().err
+
+
 def test_shards_of_another_tokenizer(toy, tmp_path):
     other = make_tokenizer(tmp_path / "other", seed=9)
     with pytest.raises(InputError, match="packed with another tokenizer"):

@@ -34,6 +34,14 @@ def normalise(*texts: str, keep_layout: bool = False) -> pl.DataFrame:
         ("&lt;b&gt; &amp; &#20013;", "<b> & 中"),
         ("if a < b && c > d { x; }", "if a < b && c > d { x; }"),
         ("```\n<p>&nbsp;</p>\n```", "```\n<p>&nbsp;</p>\n```"),  # code is not markup
+        ("```py\nif ａ:\n    x  =  '１'\n```\nＡ", "```py\nif ａ:\n    x  =  '１'\n```\nA"),  # a fence keeps all
+        ("``` Ａ  没有结尾", "``` A 没有结尾"),  # no fence
+        ("设 $ｘ_１ = ａ$ 时，Ａ成立", "设 $ｘ_１ = ａ$ 时，A成立"),
+        ("卖 $５ 或 $６", "卖 $5 或 $6"),  # money
+        ("我 想 知道 为 什 么 ， 他 用 python 写 。", "我想知道为什么，他用 python 写。"),
+        ("王伟 李娜 张敏 刘洋 陈静", "王伟 李娜 张敏 刘洋 陈静"),
+        ("床前明月光 疑是地上霜 举头望明月 低头思故乡", "床前明月光 疑是地上霜 举头望明月 低头思故乡"),
+        ("关关雎鸠 在河之洲\n窈窕淑女 君子好逑", "关关雎鸠 在河之洲\n窈窕淑女 君子好逑"),
         ("", ""),
     ],
 )
@@ -49,12 +57,13 @@ def test_twice_is_once(text: str) -> None:
 
 
 def test_layout_is_kept_for_code() -> None:
-    code = "def f():\n\treturn  1\n\n\n\nx"
+    code = "def f():\n\treturn  'Ａ１'\n\n\n\nx"
     assert normalise(code, keep_layout=True)["text"][0] == code
 
 
 def test_changes_are_counted() -> None:
     assert normalise("Ａ\x00b，")["normalised_chars"][0] == 2
+    assert normalise("为 什 么 要 走 呢")["normalised_chars"][0] == 5
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "gb18030"])
