@@ -18,6 +18,7 @@ _LEAD = Text(
     "各分数的评测方法列于下方，并不统一。",
 )
 _ORIGINS = {"added": Text("added", "增补"), "own": Text("own", "本次测得")}
+_OWN_PROTOCOLS = (Text("named by the run", "由该次评测注明"), Text("the run does not say", "该次评测未注明"))
 _KINDS = {"base": Text("base", "基座"), "chat": Text("chat", "对话"), NOT_STATED: Text(NOT_STATED, "未注明")}
 
 
@@ -101,8 +102,8 @@ def _sources(found: Table) -> str:
 def _protocols(found: Table) -> str:
     used = dict.fromkeys(cell.figure.protocol for _, cells in found.rows for cell in cells.values())
     about = found.published.protocols
-    own = Text("stated by the run", "由该次评测注明")
-    return f"<ul>{''.join(f'<li><b>{esc(name)}</b> {both(about.get(name, own))}' for name in used)}</ul>"
+    lines = [f"<li><b>{esc(name)}</b> {both(about.get(name, _OWN_PROTOCOLS[name == NOT_STATED]))}" for name in used]
+    return f"<ul>{''.join(lines)}</ul>"
 
 
 def _notes(found: Table) -> str:

@@ -125,7 +125,7 @@ def _source_keys(found: Table) -> dict[str, str]:
 def _protocols(found: Table) -> list[str]:
     used = dict.fromkeys(cell.figure.protocol for _, cells in found.rows for cell in cells.values())
     about = found.published.protocols
-    return [f"{name}: {about[name].en}" if name in about else f"{name} (own)" for name in used]
+    return [f"{name}: {about[name].en}" if name in about else f"{name} (own run)" for name in used]
 
 
 def _grid(head: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[bool]) -> list[str]:

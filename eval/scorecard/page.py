@@ -209,7 +209,7 @@ def _candidates(found: Judgement) -> str:
     doubts: list[tuple[Candidate, Text, Fact]] = []
     rows = []
     for candidate in card.candidates.values():
-        cells = [(Text("selected", "入选"), candidate.selected_cell), (Text("sizes", "规模"), candidate.sizes_cell)]
+        cells = [(Text("Selected", "入选"), candidate.selected_cell), (Text("Sizes", "规模"), candidate.sizes_cell)]
         cells += [(card.facts[name], candidate.facts[name]) for name in card.facts if name in candidate.facts]
         doubts += [(candidate, name, fact) for name, fact in cells if fact.corrected is not None]
         shown = [_fact(candidate.selected_cell, doubts), _fact(candidate.sizes_cell, doubts)]
