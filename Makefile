@@ -11,11 +11,11 @@ export TOKENIZERS_PARALLELISM = false
 
 demo: $(VENV)/demo
 	$(BIN)/corpus sample --out data/raw/wudao
-	$(BIN)/corpus build --src wudao
-	$(BIN)/tokenizer extend --add zh7k --out data/tokenizer/zh7k \
-	  || $(BIN)/tokenizer extend --add zh7k --base mistral --out data/tokenizer/zh7k
-	$(BIN)/tokenizer pack data/corpus/wudao --tokenizer data/tokenizer/zh7k --seq-len 256 --out data/tokens/wudao
-	$(BIN)/train stage=pt config=tiny-cpu data=data/tokens/wudao tokenizer=data/tokenizer/zh7k out=data/runs/pt
+	$(BIN)/corpus build --src wudao --overwrite
+	$(BIN)/tokenizer extend --add zh7k --out data/tokenizer/zh7k --overwrite \
+	  || $(BIN)/tokenizer extend --add zh7k --base mistral --out data/tokenizer/zh7k --overwrite
+	$(BIN)/tokenizer pack data/corpus/wudao --tokenizer data/tokenizer/zh7k --seq-len 256 --out data/tokens/wudao --overwrite
+	$(BIN)/train stage=pt config=tiny-cpu data=data/tokens/wudao tokenizer=data/tokenizer/zh7k out=data/runs/pt --overwrite
 	$(BIN)/train lineage data/runs/pt
 
 test: $(VENV)/dev check
