@@ -119,7 +119,7 @@ def train_classifier(
         "fasttext": classifier.SETTINGS,
     }
     mark = manifest.fingerprint(CLASSIFIER_KIND, config, [[entry["sha256"], entry["label"]] for entry in inputs])
-    if (known := made_before(path, CLASSIFIER_KIND, mark, overwrite=overwrite)) is not None:
+    if (known := made_before(path, CLASSIFIER_KIND, mark, beside=(".ftz",), overwrite=overwrite)) is not None:
         return known
     told = Told()
     examples = split(gather(named, settings, told), settings.held_out_share)

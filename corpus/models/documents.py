@@ -142,11 +142,11 @@ def _parts(choice: Choice, file: Path, known: Sequence[str], asked: Sequence[str
     found = {}
     for part, (named, guesses) in wanted.items():
         if named and named not in known:
-            raise InputError(f"{file}: --{part} {named}", "no such column", did_you_mean(named, known))
+            raise InputError(f"{file}: {named}", "no such column", did_you_mean(named, known))
         column = named or next((name for name in guesses if name in known), None)
         if column is None:
             shown = ", ".join(known)[:200]
-            raise InputError(file, f"no column of the {part} can be guessed ({shown})", f"name it: --{part} COLUMN")
+            raise InputError(file, f"no column of the {part} can be guessed ({shown})", "name its column")
         found[part] = column
     for name in asked:
         if name not in known:

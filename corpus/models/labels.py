@@ -224,8 +224,8 @@ def print_labels(record: dict[str, Any], out: Path) -> None:
     table(columns, rows, f"labels → {out}")
     twice = found["labelled_more_than_once"]
     print(
-        f"{found['rows']:,} rows = {found['documents']:,} documents labelled + {found['repeated']:,} that repeat a label "
-        f"+ {len(found['problems']):,} not used; labelled more than once: {twice['documents']:,} documents, "
+        f"{found['rows']:,} rows = {found['documents']:,} documents labelled + {found['repeated']:,} that repeat "
+        f"a label + {len(found['problems']):,} not used; labelled more than once: {twice['documents']:,} documents, "
         f"{twice['agree']:,} of them alike"
     )
     if found["estimates"]:

@@ -57,10 +57,10 @@ class LmSettings:
     scratch: Path | None = None
 
     def check(self) -> None:
-        """See that the values make sense.
+        """See that the values make sense, and that the programs they name are there.
 
         Raises:
-            ConfigError: If one does not.
+            ConfigError: If not.
         """
         if not 2 <= self.order <= 5:
             raise ConfigError("--order", f"{self.order} is not from 2 to 5", "give 5, say")
@@ -69,6 +69,11 @@ class LmSettings:
         if self.memory_bytes < MIN_MEMORY:
             raise ConfigError("--memory", f"{self.memory_bytes:,} bytes are too few", "give 2GB, say")
         thresholds(self.prune, self.order)
+        if self.program == "lmplz":
+            find_program()
+        if self.binary in ("probing", "trie") and shutil.which("build_binary") is None:
+            remedy = "leave --binary out (the ARPA file does the same), or build KenLM (cmake and Boost)"
+            raise ConfigError(f"--binary {self.binary}", "KenLM's build_binary is not on the PATH", remedy)
 
 
 @dataclass
@@ -137,8 +142,6 @@ def train_lm(
         UserError: For inputs without a document, settings that make no sense, or an output that cannot be written.
     """
     settings.check()
-    if settings.program == "lmplz":
-        find_program()
     arpa = model_path(out, ".arpa")
     inputs = [entry for choice in choices for entry in choice.inputs()]
     held_inputs = [entry for choice in held_out for entry in choice.inputs()]
@@ -153,7 +156,7 @@ def train_lm(
     }
     hashes = [entry["sha256"] for entry in inputs], [entry["sha256"] for entry in held_inputs]
     mark = manifest.fingerprint(NGRAM_KIND, {**config, "held_out": bool(held_out)}, hashes)
-    if (known := made_before(arpa, NGRAM_KIND, mark, overwrite=overwrite)) is not None:
+    if (known := made_before(arpa, NGRAM_KIND, mark, beside=(".bin",), overwrite=overwrite)) is not None:
         return known
     reading = Reading(choices, 0.0 if held_out else settings.held_out_share, held_out)
     clock = _Clock()

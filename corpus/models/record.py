@@ -38,13 +38,16 @@ def record_path(model: Path) -> Path:
     return model.with_suffix(".json")
 
 
-def made_before(model: Path, kind: str, mark: str, *, overwrite: bool) -> dict[str, Any] | None:
+def made_before(
+    model: Path, kind: str, mark: str, *, beside: Sequence[str] = (), overwrite: bool
+) -> dict[str, Any] | None:
     """Return the record of a model that the same work has made already, whole; None if it is to be made.
 
     Args:
         model: The model's file.
         kind: What it is.
         mark: The fingerprint of the work.
+        beside: Suffixes of what else the work writes, or takes away.
         overwrite: Whether other files of these names may be replaced.
 
     Raises:
@@ -63,9 +66,13 @@ def made_before(model: Path, kind: str, mark: str, *, overwrite: bool) -> dict[s
         if known.get("fingerprint") == mark and whole:
             note(f"{model}: made of the same inputs with the same settings; nothing to do")
             return known
-    there = next((one for one in (model, path) if one.exists()), None)
+    paths = (model, path, *(model.with_suffix(suffix) for suffix in beside))
+    there = next((one for one in paths if one.exists()), None)
     if there is not None and not overwrite:
-        raise OutputError(there, "is there, of other inputs or settings", "name another --out, or add --overwrite")
+        found = "is there, of other inputs or settings"
+        if known is None:
+            found = "is there without a record of ours (another program's file, or one that an interruption left)"
+        raise OutputError(there, found, "name another --out, or add --overwrite")
     return None
 
 
