@@ -2,7 +2,7 @@
 
 A path is a built corpus (its ``kept/`` part is read), a file, a folder or a glob. ``where`` is a SQL condition over the
 columns of a corpus or of the records. Whatever cannot be used is counted by its reason, with the first places, and
-told: nothing is dropped in silence. Cost: 3 µs a document besides its parsing (``corpus.models.rows``).
+told: nothing is dropped in silence. Cost: 5 µs a line of text, 10 µs a labelled JSON record.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A stratum is one combination of values of the columns ``--by`` (domain and bucke
 same number, so that small ones are seen too; each row carries its stratum's size, so that an estimate for the whole
 corpus can be weighted (``corpus.models.labels`` does it). Which documents: by a seeded hash of the id, and in an order
 that mixes the strata. Of the corpus only ids and those columns are read, of the chosen documents the text.
-Cost: 2 CPU-seconds a million documents.
+Cost: 1 CPU-second a million documents.
 """
 
 from __future__ import annotations

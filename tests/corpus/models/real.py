@@ -1,6 +1,7 @@
 """Text of known quality out of ../shared/data: edited news and encyclopaedia, web pages and reviews, in two halves.
 
-    python -m tests.corpus.models.real ../shared/data OUT      writes OUT/a.jsonl and OUT/b.jsonl
+    python -m tests.corpus.models.real lay-out ../shared/data OUT     writes OUT/a.jsonl and OUT/b.jsonl
+    python -m tests.corpus.models.real measure CORPUS                 of a corpus that was built of one of them
 
 A day of news, an article of the encyclopaedia and a text of the others is in one half as a whole, by a hash. What
 would give a source away by its form alone is taken off: the news' tags, links, dateline and footer, the encyclopaedia's script (by
@@ -17,11 +18,16 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import xxhash
 
+from corpus.models.judging import roc_auc
+from corpus.rows import BUCKETS
 from corpus.stages.simplify import Simplify
+from workbench.console import table
 
+EDITED = ("新闻", "百科")
 MOST = {"新闻": 2000, "百科": 2000, "网页": 10_000, "评论": 3750}
 MIN_CHARS = 40
 FORM = re.compile(
@@ -85,5 +91,42 @@ def lay_out(data: Path, out: Path) -> None:
         (out / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
+def kept(corpus: Path) -> pl.DataFrame:
+    """Return what a corpus has kept, with ``edited``: whether it is news or encyclopaedia."""
+    rows = pl.read_parquet(corpus / "kept" / "*" / "*.parquet", hive_partitioning=False)
+    return rows.with_columns(edited=pl.col("domain").is_in(EDITED))
+
+
+def auc_of(rows: pl.DataFrame, column: str) -> float:
+    """Return how often edited text has the better value of the two (more quality, less perplexity)."""
+    values = rows[column].to_numpy().astype(np.float64) * (-1 if column == "perplexity" else 1)
+    auc, _ = roc_auc(values, rows["edited"].to_numpy())
+    assert auc is not None
+    return auc
+
+
+def bucket_shares(rows: pl.DataFrame, by: str) -> pl.DataFrame:
+    """Return the share of each group's documents that is in each bucket."""
+    shares = [(pl.col("bucket") == bucket).mean().alias(bucket) for bucket in BUCKETS]
+    return rows.group_by(by).agg(pl.len().alias("documents"), *shares).sort(by, descending=True)
+
+
+def measure(corpus: Path) -> None:
+    """Print how quality and perplexity tell edited text from the rest, and how the buckets order them."""
+    rows = kept(corpus)
+    pairs = [("edited", "all others", rows)]
+    for one in EDITED:
+        for other in sorted(set(rows["domain"]) - set(EDITED)):
+            pairs.append((one, other, rows.filter(pl.col("domain").is_in([one, other]))))
+    found = [(one, other, len(part), auc_of(part, "quality"), auc_of(part, "perplexity")) for one, other, part in pairs]
+    table(("better", "worse", "documents", "AUC of quality", "AUC of perplexity"), found)
+    for by in ("edited", "domain"):
+        shares = bucket_shares(rows, by)
+        table(shares.columns, shares.rows())
+
+
 if __name__ == "__main__":
-    lay_out(Path(sys.argv[1]), Path(sys.argv[2]))
+    if sys.argv[1] == "lay-out":
+        lay_out(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        measure(Path(sys.argv[2]))

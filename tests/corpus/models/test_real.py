@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 import pytest
 
 from corpus.build import Input, build
 from corpus.cli import command
-from corpus.models.judging import roc_auc
 from corpus.recipe import load_recipe
 
-from .real import lay_out
+from .real import auc_of, bucket_shares, kept, lay_out
 
 pytestmark = pytest.mark.slow
 
@@ -44,16 +41,9 @@ def test_edited_text_against_web_noise_and_reviews(tmp_path: Path, shared: Path)
     recipe.write_text(RECIPE.replace("LM", str(lm)).replace("QUALITY", str(quality)), encoding="utf-8")
     out = tmp_path / "corpus"
     build([Input("jsonl", tmp_path / "b.jsonl")], load_recipe(str(recipe)), out, workers=1)
-    rows = pl.read_parquet(out / "kept" / "*" / "*.parquet", hive_partitioning=False)
-    edited = rows["domain"].is_in(["新闻", "百科"])
-    auc, _ = roc_auc(rows["quality"].to_numpy().astype(np.float64), edited.to_numpy())
-    assert auc is not None
-    assert auc >= 0.95
-    shares = {
-        (side, bucket): float((rows.filter(edited == (side == "edited"))["bucket"] == bucket).mean())  # type: ignore[arg-type]
-        for side in ("edited", "rough")
-        for bucket in ("head", "middle", "tail")
-    }
+    rows = kept(out)
+    assert auc_of(rows, "quality") >= 0.95
+    shares = {row["edited"]: row for row in bucket_shares(rows, "edited").iter_rows(named=True)}
     # as many of the one as of the other: two thirds is the most that a third of all can hold
-    assert shares["edited", "head"] > 0.5 > shares["edited", "middle"] > shares["edited", "tail"]
-    assert shares["rough", "tail"] > 0.5 > shares["rough", "middle"] > shares["rough", "head"]
+    assert shares[True]["head"] > 0.5 > shares[True]["middle"] > shares[True]["tail"]
+    assert shares[False]["tail"] > 0.5 > shares[False]["middle"] > shares[False]["head"]
