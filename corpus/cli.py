@@ -1,4 +1,4 @@
-"""The ``corpus`` command: sample, plan, build, show, rejected, report, diff."""
+"""The ``corpus`` command: sample, plan, build, show, rejected, report, diff; lm and classifier make models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from corpus.cli_models import MODEL_VERBS, add_models
 from workbench.command import Parser, did_you_mean, run
 from workbench.errors import ConfigError
 
@@ -22,6 +23,8 @@ EPILOG = """examples:
   corpus build --src wudao=/data/WuDao --recipe zh-web --out data/corpus/wudao --workers 32
   corpus rejected data/corpus/wudao --reason few_han --n 5
   corpus show data/corpus/wudao wudao/0a1b2c
+  corpus lm train --corpus data/corpus/wudao --where "domain = '新闻'" --out data/models/news.arpa
+  corpus classifier train --positive edited.txt --negative ads.txt --out data/models/quality.bin
 
 exit codes: 0 done, 1 a bug, 2 your mistake (one line says which), 3 a quality gate that failed"""
 
@@ -62,6 +65,8 @@ def parser() -> Parser:
     report = verbs.add_parser("report", help="print the funnel and the totals of a corpus")
     report.add_argument("corpus", type=Path)
     report.add_argument("--json", action="store_true", help="print report.json")
+
+    add_models(verbs)
     return top
 
 
@@ -192,4 +197,5 @@ _VERBS = {
     "rejected": _rejected,
     "report": _report,
     "diff": _diff,
+    **MODEL_VERBS,
 }
