@@ -43,6 +43,7 @@ class Input:
     source: str
     path: Path
     options: Mapping[str, str] = field(default_factory=dict)  # of the source: text=…, document=chapter
+    weight: float = 1.0  # in the mix; the corpus keeps each document once and notes it, tokenizer pack lays it out
 
     @cached_property
     def reader(self) -> Source:
@@ -89,7 +90,7 @@ def build(
         resources = _resources(recipe)
         spans = [(one, span) for one in inputs for span in plan(one.reader, one.path, one.files)]
         names = [piece.name for _, span in spans for piece in span.pieces()]  # ids are made of them
-        options = [sorted(one.options.items()) for one in inputs]
+        options = [[one.weight, *sorted(one.options.items())] for one in inputs]
         parts_of_mark = [[r["source"], r["sha256"]] for r in read], [r["sha256"] for r in resources], names, options
         mark = manifest.fingerprint("corpus", recipe.resolved(), parts_of_mark)
         state = manifest.claim(out, "corpus", mark, overwrite=overwrite)
@@ -97,7 +98,9 @@ def build(
             note(f"{out}: complete, made of the same inputs by the same recipe; nothing to do")
             return dict(manifest.read(out, "corpus", "corpus build").results)
         job = Job(out, recipe, carried)
-        span_jobs = [SpanJob(job, one.source, one.reader, number, span) for number, (one, span) in enumerate(spans)]
+        span_jobs = [
+            SpanJob(job, one.source, one.weight, one.reader, number, span) for number, (one, span) in enumerate(spans)
+        ]
         _prepare(job, 0, ())
         accounts = _run(engine, read_span, span_jobs, "read and clean", "spans")
         unreadable = [entry for account in accounts for entry in account["unreadable"]]
@@ -166,7 +169,14 @@ def _resources(recipe: Recipe) -> list[dict[str, Any]]:
             raise InputError(
                 path, "no such file or folder", "mend the setting of the recipe or the command that names it"
             )
-        files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+        made = path / manifest.NAME
+        files = (
+            [path]
+            if path.is_file()
+            else [made]
+            if made.is_file()
+            else sorted(f for f in path.rglob("*") if f.is_file())
+        )
         digests = [(str(file.relative_to(path)), sha256_file(file)) for file in files]
         digest = digests[0][1] if path.is_file() else manifest.fingerprint("folder", None, digests)
         entries.append({"path": str(path), "bytes": sum(file.stat().st_size for file in files), "sha256": digest})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from corpus.build import Input
     from corpus.recipe import Recipe
 
+MAX_WEIGHT = 100
 EPILOG = """examples:
   corpus sample --out data/raw/wudao
   corpus build --src wudao
@@ -72,7 +74,13 @@ def parser() -> Parser:
 
 def _add_build_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what plan and build have in common: everything."""
-    verb.add_argument("--src", action="append", required=True, metavar="NAME[=PATH]", help="a source; may be repeated")
+    verb.add_argument(
+        "--src",
+        action="append",
+        required=True,
+        metavar="NAME[=PATH][@WEIGHT]",
+        help="a source, its path and its weight in the mix (default: 1); may be repeated",
+    )
     verb.add_argument(
         "--set",
         action="append",
@@ -80,7 +88,9 @@ def _add_build_arguments(verb: argparse.ArgumentParser) -> None:
         metavar="NAME.OPTION=VALUE",
         help="an option of a source: jsonl.text=content",
     )
-    verb.add_argument("--recipe", default="zh-web", help="a shipped recipe or a YAML file (default: zh-web)")
+    verb.add_argument(
+        "--recipe", help="a shipped recipe or a YAML file (default: what the sources usually take, else mixed)"
+    )
     verb.add_argument("--out", type=Path, help="the corpus folder (default: data/corpus/<first source>)")
     verb.add_argument(
         "--sensitive", type=Path, metavar="DIR", help="word lists <category>.txt besides the shipped ones"
@@ -88,6 +98,8 @@ def _add_build_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--benchmarks", type=Path, metavar="DIR", help="official benchmark files, to decontaminate against"
     )
+    verb.add_argument("--against", type=Path, metavar="DIR", help="an earlier corpus: what it has is a duplicate")
+    verb.add_argument("--lang-model", type=Path, metavar="FILE", help="fastText's lid.176, to tell languages by")
     verb.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     verb.add_argument("--overwrite", action="store_true", help="replace a corpus of other inputs or another recipe")
     verb.add_argument("--json", action="store_true", help="print the totals as JSON")
@@ -110,9 +122,11 @@ def _sample(arguments: argparse.Namespace) -> int:
 def _inputs(arguments: argparse.Namespace) -> tuple[list[Input], Recipe, Path]:
     """Read the words that plan and build have in common."""
     from corpus.build import Input, carried_signals
-    from corpus.recipe import load_recipe
+    from corpus.inspect import MADE_BY
+    from corpus.recipe import load_recipe, recipe_for
     from corpus.sources import SOURCES
     from workbench.config import parse_assignments
+    from workbench.manifest import read
 
     if arguments.workers < 1:
         raise ConfigError("--workers", f"{arguments.workers} is less than one", "give the number of processes")
@@ -123,18 +137,40 @@ def _inputs(arguments: argparse.Namespace) -> tuple[list[Input], Recipe, Path]:
             raise ConfigError(f"--set {key}", "names no source", did_you_mean(name, SOURCES))
         options.setdefault(name, {})[option] = value
     inputs = []
-    for word in arguments.src:
+    for given in arguments.src:
+        word, weight = _weighted(given)
         name, _, path = word.partition("=")
         if name not in SOURCES:
             raise ConfigError(f"--src {name}", "no such source", did_you_mean(name, SOURCES))
-        inputs.append(Input(name, Path(path) if path else Path("data/raw") / name, options.get(name, {})))
+        place = Path(path) if path else Path("data/raw") / name
+        inputs.append(Input(name, place, options.get(name, {}), weight))
+    out = arguments.out or Path("data/corpus") / inputs[0].source
     overrides: dict[str, dict[str, Path]] = {}
     if arguments.sensitive:
         overrides["sensitive"] = {"lists": arguments.sensitive}
     if arguments.benchmarks:
         overrides["decontaminate"] = {"benchmarks": arguments.benchmarks}
-    recipe = load_recipe(arguments.recipe, overrides, carried_signals(inputs))
-    return inputs, recipe, arguments.out or Path("data/corpus") / inputs[0].source
+    if arguments.lang_model:
+        overrides["language"] = {"model": arguments.lang_model}
+    if arguments.against:
+        if out.resolve() == arguments.against.resolve():
+            raise ConfigError(f"--against {arguments.against}", "is where this build writes", "name another --out")
+        read(arguments.against, "corpus", MADE_BY)
+        overrides["exact"] = overrides["near"] = {"against": arguments.against}
+    name = arguments.recipe or recipe_for([one.source for one in inputs])
+    recipe = load_recipe(name, overrides, carried_signals(inputs))
+    return inputs, recipe, out
+
+
+def _weighted(word: str) -> tuple[str, float]:
+    """Split ``NAME=PATH@WEIGHT``; an @ that no number follows belongs to the path."""
+    head, at, tail = word.rpartition("@")
+    if not at or not re.fullmatch(r"[0-9]*\.?[0-9]+", tail):
+        return word, 1.0
+    weight = float(tail)
+    if not 0 < weight <= MAX_WEIGHT:
+        raise ConfigError(f"--src {word}", f"the weight {tail} is not in (0, {MAX_WEIGHT}]", "1 is each document once")
+    return head, weight
 
 
 def _plan(arguments: argparse.Namespace) -> int:

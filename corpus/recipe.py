@@ -27,6 +27,7 @@ from workbench.config import Layer, as_dict, load, read_yaml
 from workbench.errors import ConfigError
 
 SHIPPED = Path(__file__).parent / "recipes"
+USUAL = {"openwebtext": "en-web", "code": "code"}  # the recipe of a source; zh-web where none is named
 WRITTEN_AT_LAST = ("bucket", "lang")  # columns that every corpus has; a recipe must write them
 
 
@@ -85,6 +86,12 @@ class Recipe:
 def shipped() -> list[str]:
     """Return the names of the recipes that come with the package."""
     return sorted(file.stem for file in SHIPPED.glob("*.yaml"))
+
+
+def recipe_for(sources: Collection[str]) -> str:
+    """Return the shipped recipe for a set of sources: their common one, ``mixed`` where they have several."""
+    wanted = {USUAL.get(source, "zh-web") for source in sources}
+    return wanted.pop() if len(wanted) == 1 else "mixed"
 
 
 def load_recipe(

@@ -16,6 +16,7 @@ SOURCE: dict[str, pl.DataType] = {
     "title": pl.String(),
     "source": pl.String(),
     "domain": pl.String(),  # the source's own label, verbatim
+    "weight": pl.Float32(),  # of its --src in the mix: how often tokenizer pack lays it out
 }
 
 VERDICT: dict[str, pl.DataType] = {

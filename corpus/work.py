@@ -23,7 +23,7 @@ from workbench import manifest
 from workbench.files import atomic_path, read_json, write_json
 
 CHUNKS_PER_SPAN = 1 << 12
-DROPPED_AT_LAST = ("doc", "exact_key", "exact_check", "bands")  # of use within a build alone
+DROPPED_AT_LAST = ("doc", "exact_key", "exact_check", "bands", "line_keys", "chars_left")  # of use within a build alone
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class SpanJob:
 
     job: Job
     source: str
+    weight: float
     reader: Source
     number: int
     span: Span
@@ -72,7 +73,7 @@ def read_span(work: SpanJob) -> dict[str, Any]:
         number = work.number * CHUNKS_PER_SPAN + n
         n += 1
         assert n <= CHUNKS_PER_SPAN
-        batch = _batch(chunk, work.source, number, work.job.carried)
+        batch = _batch(chunk, work, number)
         records += len(batch)
         read_account = {"step": "00-read", "rows": len(batch), "cpu_seconds": time.process_time() - clock}
         marked, steps = run_steps(batch, work.job, 0)
@@ -83,15 +84,16 @@ def read_span(work: SpanJob) -> dict[str, Any]:
     return account
 
 
-def _batch(chunk: Chunk, source: str, shard: int, carried: Mapping[str, str]) -> pl.DataFrame:
-    rows = len(chunk.keys)
+def _batch(chunk: Chunk, work: SpanJob, shard: int) -> pl.DataFrame:
+    rows, carried = len(chunk.keys), work.job.carried
     columns = {
         "doc": pl.int_range(shard * DOCS_PER_SHARD, shard * DOCS_PER_SHARD + rows, dtype=pl.UInt64, eager=True),
         "id": pl.Series(chunk.keys, dtype=pl.String),
         "text": pl.Series(chunk.texts, dtype=pl.String),
         "title": pl.Series(chunk.titles, dtype=pl.String),
-        "source": pl.repeat(source, rows, dtype=pl.String, eager=True),
+        "source": pl.repeat(work.source, rows, dtype=pl.String, eager=True),
         "domain": pl.Series(chunk.domains, dtype=pl.String),
+        "weight": pl.repeat(work.weight, rows, dtype=pl.Float32, eager=True),
     }
     for name, kind in carried.items():  # every shard has all of them, null where the input has none
         values = chunk.signals.get(name, [None] * rows)
@@ -178,7 +180,7 @@ def _columns(rows: pl.DataFrame, job: Job, *, verdict: bool) -> pl.DataFrame:
 
     ``bucket`` is written in the file as well as in the folder's name, so that a single part can be read by itself.
     """
-    first = ["id", "text", "title", "source", "domain", "lang", "bucket"]
+    first = ["id", "text", "title", "source", "domain", "weight", "lang", "bucket"]
     signals = [*job.carried, *(name for step in job.recipe.steps for name in step.stage.writes)]
     names = [*first, *(n for n in dict.fromkeys(signals) if n not in first and n not in VERDICT)]
     if verdict:

@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import xxhash
+from numpy.typing import NDArray
 
 from corpus.engine.local import Local
 from tokenizer.encode import Encoder
@@ -40,6 +41,7 @@ SPLIT_SEED = (
     0  # of the hash that chooses the validation documents: fixed, so that no seed moves a document into training
 )
 READ = ("id", "text", "source", "domain", "bucket")
+WEIGHT = "weight"  # how often a document is laid out; corpora have it from corpus build --src NAME=PATH@WEIGHT
 LEDGER = ("source", "domain", "bucket")
 
 
@@ -171,6 +173,9 @@ def pack(
     for name in ("tokens", "bytes"):
         laid, encoded = sum(shard[name] for shard in written), sum(about[name] for about in splits.values())
         assert laid == encoded, f"{encoded - laid:,} {name} were lost between the runs and the shards"
+    many = sorted({f"{row['source']} {row['epochs']:.1f}" for row in splits["train"]["ledger"] if row["epochs"] > 4})
+    if many:
+        note(f"{out}: more than four epochs of {', '.join(many)}: repetition beyond that teaches little")
     if settings.validation_share and not splits["validation"]["documents"]:
         note(f"{out}: no document fell into the validation split; try a larger --validation-share")
     inputs = [
@@ -235,20 +240,29 @@ def encode_unit(unit: Unit) -> dict[str, Any]:
     frame = pl.concat([_read_part(path) for path in unit.files])
     encoded = encoder.encode(frame["text"])
     ids = [name.encode() for name in frame["id"]]
-    keys = np.fromiter((xxhash.xxh3_64_intdigest(name, job.settings.seed) for name in ids), np.uint64, len(ids))
     chance = np.fromiter((xxhash.xxh3_64_intdigest(name + b"/split", SPLIT_SEED) for name in ids), np.uint64, len(ids))
     held_out = chance < np.uint64(int(job.settings.validation_share * 2**64))
+    times = np.where(held_out, 1, copies(frame[WEIGHT].to_numpy(), ids))  # held-out text is laid out once
+    laid = np.repeat(np.arange(len(ids)), times)
+    nth = np.arange(len(laid)) - np.repeat(np.cumsum(times) - times, times)
+    names = [ids[row] if n == 0 else ids[row] + b"/copy%d" % n for row, n in zip(laid, nth, strict=True)]
+    keys = np.fromiter((xxhash.xxh3_64_intdigest(n, job.settings.seed) for n in names), np.uint64, len(names))
     documents = frame.select(*LEDGER, "id", pl.col("text").str.len_bytes().cast(pl.Int64).alias("bytes")).with_columns(
-        pl.Series("key", keys), pl.Series("length", np.diff(encoded.offsets) + ends(encoder.bos_id))
+        pl.Series("length", np.diff(encoded.offsets) + ends(encoder.bos_id))
     )
     ledger = {}
     for split, chosen in zip(SPLITS, (~held_out, held_out), strict=True):
-        rows = order_by_key(keys, chosen)
-        run = documents[rows]
+        order = order_by_key(keys, chosen[laid])
+        rows = laid[order]
+        run = documents[rows].with_columns(pl.Series("key", keys[order], dtype=pl.UInt64))
         store.write(split, unit.number, run, with_ends(encoded, rows, encoder.bos_id, encoder.eos_id))
-        totals = run.group_by(LEDGER).agg(
-            pl.len().alias("documents"), pl.sum("length").alias("tokens"), pl.sum("bytes")
+        sums = pl.len().alias("documents"), pl.sum("length").alias("tokens"), pl.sum("bytes")
+        once = (
+            documents.filter(pl.Series(chosen))
+            .group_by(LEDGER)
+            .agg(pl.len().alias("distinct_documents"), pl.sum("length").alias("distinct_tokens"))
         )
+        totals = once.join(run.group_by(LEDGER).agg(sums), on=LEDGER, how="left").fill_null(0)
         ledger[split] = totals.to_dicts()
     account = {"documents": len(frame), "ledger": ledger, "cpu_seconds": time.process_time() - clock}
     write_json(done, account)
@@ -257,10 +271,27 @@ def encode_unit(unit: Unit) -> dict[str, Any]:
 
 def _read_part(path: Path) -> pl.DataFrame:
     try:
-        frame = pl.read_parquet(path, columns=list(READ), hive_partitioning=False)
+        weighted = WEIGHT in pl.read_parquet_schema(path)
+        names = [*READ, WEIGHT] if weighted else list(READ)
+        frame = pl.read_parquet(path, columns=names, hive_partitioning=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(path, f"is not a part of a corpus ({str(error).splitlines()[0]})", "build it again") from error
-    return frame.with_columns(pl.col(name).cast(pl.String).fill_null("") for name in READ).select(READ)
+    weight = pl.col(WEIGHT).fill_null(1.0) if weighted else pl.lit(1.0)
+    words = [pl.col(name).cast(pl.String).fill_null("") for name in READ]
+    return frame.with_columns(*words, weight.cast(pl.Float64).alias(WEIGHT)).select(*READ, WEIGHT)
+
+
+def copies(weights: NDArray[np.float64], ids: Sequence[bytes]) -> NDArray[np.int64]:
+    """Return how often each document is laid out: its weight's whole part, and once more by chance for the rest.
+
+    Args:
+        weights: Of each document.
+        ids: Whose hashes are the chance, so that it is the same on every run.
+    """
+    whole = np.floor(weights)
+    chance = np.fromiter((xxhash.xxh3_64_intdigest(name + b"/weight", SPLIT_SEED) for name in ids), np.uint64, len(ids))
+    times: NDArray[np.int64] = (whole + (chance / 2.0**64 < weights - whole)).astype(np.int64)
+    return times
 
 
 def plan(job: Job, split: str, units: int) -> list[Shard]:
@@ -303,13 +334,16 @@ def merge_shard(shard: Shard) -> dict[str, Any]:
 def _split_results(split: str, accounts: Sequence[dict[str, Any]], files: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return a split's numbers: sequences, tokens, padding, documents, bytes, and its ledger."""
     rows = [row for account in accounts for row in account["ledger"][split]]
-    sums = {name: sum(row[name] for row in rows) for name in ("documents", "tokens", "bytes")}
+    amounts = ("documents", "tokens", "bytes", "distinct_documents", "distinct_tokens")
+    sums = {name: sum(row[name] for row in rows) for name in amounts}
     ledger: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:
         key = tuple(row[name] for name in LEDGER)
-        total = ledger.setdefault(key, {**dict(zip(LEDGER, key, strict=True)), "documents": 0, "tokens": 0, "bytes": 0})
-        for name in sums:
+        total = ledger.setdefault(key, {**dict(zip(LEDGER, key, strict=True)), **dict.fromkeys(amounts, 0)})
+        for name in amounts:
             total[name] += row[name]
+    for total in ledger.values():
+        total["epochs"] = total["tokens"] / max(1, total["distinct_tokens"])
     sequences = sum(entry.get("sequences", 0) for entry in files if entry["split"] == split)
     return {"sequences": sequences, **sums, "ledger": [ledger[key] for key in sorted(ledger)]}
 
@@ -324,8 +358,12 @@ def print_summary(results: dict[str, Any]) -> None:
         )
     table(("split", "documents", "tokens", "sequences", "padding", "bytes"), rows)
     rows = [
-        (*(row[name] for name in LEDGER), split, row["documents"], row["tokens"], row["bytes"] / row["tokens"])
+        (*(row[name] for name in LEDGER), split, row["documents"], row["tokens"], _ratio(row), row["epochs"])
         for split, about in results["splits"].items()
         for row in about["ledger"]
     ]
-    table((*LEDGER, "split", "documents", "tokens", "bytes per token"), rows)
+    table((*LEDGER, "split", "documents", "tokens", "bytes per token", "epochs"), rows)
+
+
+def _ratio(row: dict[str, Any]) -> float:
+    return float(row["bytes"] / max(1, row["tokens"]))

@@ -1,8 +1,4 @@
-"""Bring equal keys together: the view of all surviving documents that a step's ``prepare`` works with.
-
-Only keys and document numbers move, never text. Memory is bounded by taking a part of the key space at a time: about
-50 million (key, document) pairs, 0.8 GB.
-"""
+"""The view of all surviving documents that a step's ``prepare`` works with (``corpus.stages.base.Survivors``)."""
 
 from __future__ import annotations
 
@@ -12,10 +8,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from corpus.engine.store import Store
+from corpus.meeting import meet
 from corpus.rows import shard_of
 from workbench.console import progress
-
-PAIRS_AT_ONCE = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -49,20 +44,4 @@ class StoredSurvivors:
 
     def meet(self, key: str, names: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Yield the keys that at least two documents have, a part of the key space at a time."""
-        rows = width = 0
-        for frame in self.each([key], said=f"count {key}"):
-            rows += len(frame)
-            kind = frame.schema[key]
-            width = kind.size if isinstance(kind, pl.Array) else 1
-        parts = max(1, -(-rows * width // PAIRS_AT_ONCE))
-        for part in range(parts):
-            frames = []
-            for frame in self.each([key, *names], said=f"shuffle {key}"):
-                flat = frame.rename({key: "key"})
-                if width > 1:
-                    flat = flat.explode("key")
-                if parts > 1:
-                    flat = flat.filter(pl.col("key") % parts == part)
-                frames.append(flat.select("key", "doc", *names))
-            if frames:
-                yield pl.concat(frames).filter(pl.col("key").is_duplicated()).sort("key", "doc")
+        return meet(self, key, names)

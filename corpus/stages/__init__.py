@@ -15,6 +15,7 @@ from corpus.stages.normalise import Normalise
 from corpus.stages.perplexity import Perplexity
 from corpus.stages.private import Private
 from corpus.stages.quality import Quality
+from corpus.stages.repeated_lines import LineKeys, RepeatedLines
 from corpus.stages.sensitive import Sensitive
 from corpus.stages.shape import Shape
 from corpus.stages.simplify import Simplify
@@ -37,6 +38,8 @@ STAGES: dict[str, type[Any]] = {
         Exact,
         MinHash,
         Near,
+        LineKeys,
+        RepeatedLines,
         Decontaminate,
         Perplexity,
         Quality,

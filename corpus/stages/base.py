@@ -38,7 +38,7 @@ class Survivors(Protocol):
         """Bring equal keys together: the shuffle.
 
         Args:
-            key: A column of 64-bit keys, or of fixed-length lists of them.
+            key: A column of 64-bit keys, or of lists of them.
             names: Further columns to carry.
 
         Yields:

@@ -70,10 +70,10 @@ def columns_of(text: str) -> tuple[str, ...]:
 
 
 def _shown(names: tuple[str, ...], batch: pl.DataFrame) -> pl.Expr:
+    """Return ``name=value name=value``; what is unknown is not told."""
     parts: list[pl.Expr] = []
-    for n, name in enumerate(names):
+    for name in names:
         kind: Any = batch.schema[name]
         value = pl.col(name).round(4) if kind.is_float() else pl.col(name)
-        parts.append(pl.lit(f"{' ' if n else ''}{name}="))
-        parts.append(value.cast(pl.String).fill_null("–"))
-    return pl.concat_str(parts) if parts else pl.lit("")
+        parts.append(pl.concat_str(pl.lit(f"{name}="), value.cast(pl.String)))
+    return pl.concat_str(parts, separator=" ", ignore_nulls=True) if parts else pl.lit("")

@@ -5,11 +5,15 @@ proposes is verified on the documents' full shingle sets, so nothing is removed 
 first document read stays; every other names the neighbour it was compared with, and how similar they are. (Broder 1997;
 Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", chapter 3.)
 
+With ``against`` the documents of an earlier corpus take part and come first; ``near_in`` says in which corpus the
+neighbour is.
+
 Cost: 250 MB per CPU-second for the signatures; of the documents only band keys are shuffled, never text.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -21,8 +25,10 @@ from numpy.typing import NDArray
 from corpus.flat import FlatText, Offsets
 from corpus.minhash import band_keys, jaccard, shingle_sets, signatures
 from corpus.stages.base import Survivors
+from corpus.stages.earlier import NEW, Together
 from workbench.compiled import compiled
 from workbench.config import at_least, between, setting
+from workbench.errors import ConfigError
 
 CROWD = 24  # a bucket with more documents is compared with its first and with near neighbours, not all with all
 REACH = 4
@@ -52,27 +58,62 @@ class Near:
     name: ClassVar[str] = "near"
     needs: ClassVar[tuple[str, ...]] = ("bands", "text", "id")
     reads: ClassVar[tuple[str, ...]] = ("doc",)
-    writes: ClassVar[tuple[str, ...]] = ("near_of", "near_jaccard")
+    writes: ClassVar[tuple[str, ...]] = ("near_of", "near_jaccard", "near_in")
 
     min_jaccard: float = setting(
         0.8, "similarity of 5-character shingle sets from which two are one", check=between(0, 1)
     )
 
+    against: Path | None = setting(None, "an earlier corpus: what resembles a document of it is a duplicate")
+    rows: int = setting(7, "rows a band, as minhash has them; only for against", check=at_least(1))
+
     def prepare(self, survivors: Survivors, desk: Path) -> None:
         """Propose, verify, cluster; write down who resembles whom."""
-        pairs = [propose_pairs(met) for met in survivors.meet("bands", [])]
+        documents: Survivors | Together = survivors
+        if self.against is not None:
+            documents = Together(survivors, self.against, "bands", self._bands_of(survivors), desk)
+            documents.prepare()
+        pairs = [propose_pairs(met) for met in documents.meet("bands", [])]
         proposed = np.unique(np.concatenate(pairs), axis=0) if pairs else np.empty((0, 2), np.uint64)
+        if self.against is not None:
+            proposed = proposed[proposed[:, 1] >= NEW]  # what the earlier corpus has twice is not asked
         docs = np.unique(proposed)
-        ids, hashes, offsets = _shingles_of(survivors, docs)
+        ids, hashes, offsets = _shingles_of(documents, docs)
         left, right = np.searchsorted(docs, proposed[:, 0]), np.searchsorted(docs, proposed[:, 1])
         parents, similarity = cluster(left, right, hashes, offsets, self.min_jaccard)
-        gone = np.flatnonzero(parents >= 0)
-        table = {"doc": docs[gone], "near_of": ids.gather(parents[gone]), "near_jaccard": similarity[gone]}
-        schema = {"doc": pl.UInt64, "near_of": pl.String, "near_jaccard": pl.Float32}
-        pl.DataFrame(table, schema=schema).write_ipc(desk / "verdicts.arrow")
+        new = np.ones(len(docs), np.bool_) if self.against is None else docs >= NEW
+        gone = np.flatnonzero((parents >= 0) & new)
+        where = pl.Series("near_in", np.where(new[parents[gone]], "", str(self.against)), dtype=pl.String)
+        table = pl.DataFrame(
+            {
+                "doc": docs[gone] - np.uint64(0 if self.against is None else NEW),
+                "near_of": ids.gather(parents[gone]),
+                "near_jaccard": similarity[gone],
+                "near_in": where,
+            },
+            schema={"doc": pl.UInt64, "near_of": pl.String, "near_jaccard": pl.Float32, "near_in": pl.String},
+        )
+        table.with_columns(pl.col("near_in").replace("", None)).write_ipc(desk / "verdicts.arrow")
+
+    def _bands_of(self, survivors: Survivors) -> Callable[[pl.DataFrame], pl.DataFrame]:
+        """Return the step that gives an earlier document its band keys: the one that gave this build's theirs.
+
+        Raises:
+            ConfigError: If ``rows`` is not what that step had.
+        """
+        for batch in survivors.each(["text", "bands"]):
+            if not batch.is_empty():
+                kind = batch.schema["bands"]
+                assert isinstance(kind, pl.Array)
+                step = MinHash(bands=kind.size, rows=self.rows)
+                if not step.mark(batch.head(1), Path())["bands"].equals(batch["bands"].head(1)):
+                    found = f"{self.rows} is not what minhash has, so no document of another corpus could be found"
+                    raise ConfigError("near.rows", found, "give both steps the same rows")
+                return lambda earlier: step.mark(earlier, Path())
+        return lambda earlier: MinHash().mark(earlier, Path())
 
     def mark(self, batch: pl.DataFrame, desk: Path) -> pl.DataFrame:
-        """Add ``near_of`` and ``near_jaccard``; null for a document that stays."""
+        """Add ``near_of``, ``near_jaccard``, ``near_in``; null for a document that stays."""
         return batch.join(pl.read_ipc(desk / "verdicts.arrow"), on="doc", how="left", maintain_order="left")
 
 
@@ -109,7 +150,9 @@ def pair_buckets(keys: NDArray[np.uint64], docs: NDArray[np.uint64], pairs: NDAr
     return n
 
 
-def _shingles_of(survivors: Survivors, docs: NDArray[np.uint64]) -> tuple[pl.Series, NDArray[np.uint32], Offsets]:
+def _shingles_of(
+    survivors: Survivors | Together, docs: NDArray[np.uint64]
+) -> tuple[pl.Series, NDArray[np.uint32], Offsets]:
     """Return ids and sorted shingle sets of the given documents (sorted by number)."""
     ids: list[pl.Series] = []
     parts: list[NDArray[np.uint32]] = []

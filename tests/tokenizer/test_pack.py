@@ -233,3 +233,36 @@ def test_the_program_ends_with_one_line_and_code_2(tmp_path):
     assert run.returncode == 2
     assert run.stderr.count("\n") == 1
     assert "has no manifest.json" in run.stderr
+
+
+def test_weights_say_how_often_a_document_is_laid_out(rows, extended, tmp_path):
+    weights = {"s0": 0.5, "s1": 1.0, "s2": 2.25}
+    weighted = [{**row, "weight": weights[row["source"]]} for row in rows]
+    corpus = make_corpus(tmp_path / "c", weighted)
+    results = pack(corpus, extended, tmp_path / "t", SETTINGS, workers=1)
+    laid = defaultdict(int)
+    shards = TokenShards.open(tmp_path / "t", "train")
+    for index in range(len(shards)):
+        for name in shards.documents(index):
+            laid[name] += 1
+    held_out = set()
+    validation = TokenShards.open(tmp_path / "t", "validation")
+    for index in range(len(validation)):
+        held_out |= set(validation.documents(index))
+    assert not held_out & set(laid)  # a copy never crosses the split
+    train = [row for row in rows if row["id"] not in held_out]
+    for source, low, high in (("s0", 0.35, 0.65), ("s1", 1.0, 1.0), ("s2", 2.1, 2.4)):
+        rows_of = [row for row in results["splits"]["train"]["ledger"] if row["source"] == source]
+        documents, distinct = (sum(row[name] for row in rows_of) for name in ("documents", "distinct_documents"))
+        assert distinct == sum(row["source"] == source for row in train)
+        assert low <= documents / distinct <= high
+    assert results["splits"]["validation"]["documents"] == len(held_out)
+    assert {row["source"] for row in train if row["id"] not in laid} == {"s0"}
+    again = pack(corpus, extended, tmp_path / "u", SETTINGS, workers=1)
+    assert again["splits"] == results["splits"]
+
+
+def test_more_than_four_epochs_are_told(rows, extended, tmp_path, capsys):
+    corpus = make_corpus(tmp_path / "c", [{**row, "weight": 5.0} for row in rows])
+    pack(corpus, extended, tmp_path / "t", SETTINGS, workers=1)
+    assert "more than four epochs of s0 5.0, s1 5.0, s2 5.0" in capsys.readouterr().err
