@@ -83,6 +83,10 @@ def _add_build_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--benchmarks", type=Path, metavar="DIR", help="official benchmark files, to decontaminate against"
     )
+    verb.add_argument(
+        "--tokenizer", type=Path, metavar="DIR", help="count tokens in the ledger too, with tokenizer.model or .json"
+    )
+    verb.add_argument("--no-proxy", action="store_true", help="do not judge the buckets by a model trained on each")
     verb.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     verb.add_argument("--overwrite", action="store_true", help="replace a corpus of other inputs or another recipe")
     verb.add_argument("--json", action="store_true", help="print the totals as JSON")
@@ -145,7 +149,15 @@ def _build(arguments: argparse.Namespace) -> int:
     from workbench.console import emit_json
 
     inputs, recipe, out = _inputs(arguments)
-    results = build(inputs, recipe, out, workers=arguments.workers, overwrite=arguments.overwrite)
+    results = build(
+        inputs,
+        recipe,
+        out,
+        workers=arguments.workers,
+        overwrite=arguments.overwrite,
+        tokenizer=arguments.tokenizer,
+        proxy=not arguments.no_proxy,
+    )
     if arguments.json:
         emit_json(results)
     else:
