@@ -258,9 +258,7 @@ def _sum_accounts(job: Job, sources: Mapping[str, str], tally: Tally) -> tuple[l
     steps: list[dict[str, Any]] = []
     for label in labels:
         total: Counter[str] = sum(reasons[label].values(), Counter())
-        by_source = {
-            source: _flow(rows[label][source], reasons[label].get(source, Counter())) for source in ledger.raw
-        }
+        by_source = {source: _flow(rows[label][source], reasons[label].get(source, Counter())) for source in ledger.raw}
         cost = {"cpu_seconds": round(seconds[label], 3)}
         if job.tokenizer is not None:
             cost["token_seconds"] = round(token_seconds[label], 3)

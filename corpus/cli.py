@@ -1,4 +1,4 @@
-"""The ``corpus`` command: sample, plan, build, show, rejected, report, diff."""
+"""The ``corpus`` command: sample, plan, build, show, rejected, report, diff, audit."""
 
 from __future__ import annotations
 
@@ -65,7 +65,26 @@ def parser() -> Parser:
     report = verbs.add_parser("report", help="print the funnel and the totals of a corpus")
     report.add_argument("corpus", type=Path)
     report.add_argument("--json", action="store_true", help="print report.json")
+
+    _add_audit(verbs)
     return top
+
+
+def _add_audit(verbs: argparse._SubParsersAction[Parser]) -> None:
+    """Add the verb ``audit``."""
+    verb = verbs.add_parser("audit", help="audit a corpus by a standard: what a team files with its regulator")
+    verb.add_argument("corpus", type=Path)
+    verb.add_argument("--standard", default="tc260-003", metavar="NAME", help="a shipped standard or a YAML file")
+    verb.add_argument("--origin", type=Path, metavar="FILE", help="YAML: origin and licence of each source")
+    verb.add_argument("--sensitive", type=Path, metavar="DIR", help="word lists to check by, instead of the build's")
+    verb.add_argument("--classifier", type=Path, metavar="FILE", help="a fastText model to check by")
+    verb.add_argument(
+        "--harmful-label", action="append", default=[], metavar="NAME", help="a label of it that is harmful"
+    )
+    verb.add_argument("--verdicts", type=Path, metavar="FILE", help="the sample that people have filled in")
+    verb.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
+    verb.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: the corpus's folder audit)")
+    verb.add_argument("--json", action="store_true", help="print audit.json")
 
 
 def _add_target_arguments(verb: argparse.ArgumentParser) -> None:
@@ -227,6 +246,24 @@ def _report(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _audit(arguments: argparse.Namespace) -> int:
+    from corpus.audit import Request, run
+
+    request = Request(
+        corpus=arguments.corpus,
+        standard=arguments.standard,
+        origin=arguments.origin,
+        sensitive=arguments.sensitive,
+        classifier=arguments.classifier,
+        harmful_labels=tuple(arguments.harmful_label),
+        verdicts=arguments.verdicts,
+        seed=arguments.seed,
+        out=arguments.out,
+    )
+    run(request, as_json=arguments.json)
+    return 0
+
+
 _VERBS = {
     "sample": _sample,
     "plan": _plan,
@@ -235,4 +272,5 @@ _VERBS = {
     "rejected": _rejected,
     "report": _report,
     "diff": _diff,
+    "audit": _audit,
 }

@@ -153,12 +153,11 @@ def total_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     Args:
         rows: What ``Ledger.rows`` returned, or the ``rows`` of a report's ledger.
     """
-    measures = [name for name in ("documents", "rewritten", "chars", "bytes", "tokens")]
     out: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in rows:
         key = (row["kind"], row["step"], row["operation"])
         entry = out.setdefault(key, {"operation": row["operation"], "kind": row["kind"], "step": row["step"]})
-        for name in measures:
+        for name in ("documents", "rewritten", "chars", "bytes", "tokens"):
             if name in row:
                 entry[name] = entry.get(name, 0) + row[name]
     order = {"raw": 0, "inside": 1, "documents": 1, "effective": 2}

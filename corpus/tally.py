@@ -49,7 +49,7 @@ class Tally:
         )
         sums = named.group_by(FIELDS).agg(amounts(rows.columns))
         width = len(FIELDS)
-        out = cls({tuple(row[:width]): Amount(*row[width:]) for row in sums.iter_rows()})  # type: ignore[misc]
+        out = cls({tuple(row[:width]): Amount(*row[width:]) for row in sums.iter_rows()})
         shown = named.select(*FIELDS, *(name for name in SHOWN if name in rows.columns and name not in FIELDS))
         lowest = shown.with_row_index("row").with_columns(keys_of(rows["id"])).sort("key", "id")
         lowest = lowest.group_by("bucket", "stage", "reason", maintain_order=True).head(EXAMPLES)
@@ -67,7 +67,9 @@ class Tally:
             both = [*self.examples.get(group, []), *rows]
             self.examples[group] = sorted(both, key=lambda row: (row["key"], row["id"]))[:EXAMPLES]
 
-    def by(self, names: Sequence[str], where: Callable[[Mapping[str, Any]], bool] = lambda _: True) -> dict[Any, Amount]:
+    def by(
+        self, names: Sequence[str], where: Callable[[Mapping[str, Any]], bool] = lambda _: True
+    ) -> dict[Any, Amount]:
         """Return the amounts summed by some of ``FIELDS``.
 
         Args:

@@ -2,8 +2,8 @@
 
 The yield of a source is effective / raw, in tokens where every corpus counted them with one tokenizer, else in
 characters. What is missing is told per source, and as raw text (UTF-8, gigabytes of 10⁹) at that yield; and the epochs
-over what there is, if nothing more came. It is arithmetic on what was measured: more of a source repeats more of itself,
-so its yield falls as it grows, and two corpora may hold the same documents. Cost: nothing; reports are read.
+over what there is, if nothing more came. It is arithmetic on what was measured: more of a source repeats more of
+itself, so its yield falls as it grows, and two corpora may hold the same documents. Cost: nothing; reports are read.
 """
 
 from __future__ import annotations
@@ -207,9 +207,24 @@ def print_target(corpora: Sequence[Path], word: str, share_words: Sequence[str],
         emit_json(plan)
         return
     unit = plan["unit"]
-    columns = ("source", "share", "raw GB", f"raw {unit}", "effective", "yield", "wanted", "missing", "= raw GB", "epochs")
+    columns = (
+        "source",
+        "share",
+        "raw GB",
+        f"raw {unit}",
+        "effective",
+        "yield",
+        "wanted",
+        "missing",
+        "= raw GB",
+        "epochs",
+    )
     rows = [tuple(row.values()) for row in plan["sources"]]
-    table(columns, rows, f"{short(target)} effective {unit} from {len(found)} {'corpus' if len(found) == 1 else 'corpora'}")
+    table(
+        columns,
+        rows,
+        f"{short(target)} effective {unit} from {len(found)} {'corpus' if len(found) == 1 else 'corpora'}",
+    )
     print(_sentence(plan))
 
 

@@ -183,7 +183,7 @@ def pass_shard(work: tuple[Job, int, str]) -> None:
 
 
 def write_shard(work: tuple[Job, int, str]) -> tuple[list[dict[str, Any]], Tally]:
-    """Write a shard's documents, the kept by bucket and the rejected, as parquet; return the parts' entries, a tally."""
+    """Write a shard as parquet, the kept by bucket and the rejected; return the parts' entries, and a tally."""
     job, number, shard = work
     *gone, kept = job.store.everything(shard, job.recipe.passes)
     name, entries, tally = f"part-{number:05d}.parquet", [], Tally()

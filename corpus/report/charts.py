@@ -16,6 +16,7 @@ from corpus.report.signals import position
 from workbench.console import format_cell
 
 _HEIGHT = 40.0
+_SIGNS = {">=": "≥", "<=": "≤", "<>": "≠"}
 _NAMES = {
     "normalised_chars": "规范化改动字数",
     "boilerplate_chars": "模板文字字数",
@@ -62,7 +63,8 @@ def distributions(signals: Sequence[Mapping[str, Any]], reasons: Mapping[tuple[s
     others = [one for one in numbers if not one["thresholds"]]
     key = (
         "<p class='key'><i style='background:var(--all);margin-left:0'></i>all documents 全部"
-        "<i style='background:var(--bar)'></i>rejected 剔除<i></i>│ threshold 阈值<i></i>┆ with another condition 与其他条件同时成立</p>"
+        "<i style='background:var(--bar)'></i>rejected 剔除"
+        "<i></i>│ threshold 阈值<i></i>┆ together with another condition 与另一条件并用</p>"
         "<p class='soft key'>Heights are square roots of counts; the outermost bars hold all beyond. "
         "柱高为文档数的平方根；首尾两柱含更远的值。</p>"
     )
@@ -98,13 +100,14 @@ def _figure(one: Mapping[str, Any], reasons: Mapping[tuple[str, str], int]) -> s
         some = "" if mark["alone"] else " class='some'"
         lines.append(f"<line{some} x1='{at:.2f}' x2='{at:.2f}' y1='0' y2='{_HEIGHT:.0f}'/>")
         n = reasons.get((mark["stage"], mark["reason"]), 0)
-        rule = f"{mark['op']} {format_cell(mark['value'])}"
-        marks.append(f"<li{some}>{escape(mark['reason'])} {escape(rule)} · {n:,}</li>")
+        rule = f"{_SIGNS.get(mark['op'], mark['op'])} {format_cell(mark['value'])}"
+        marks.append(f"<li{some}>{escape(mark['reason'])}: {escape(rule)} ({n:,} rejected 剔除)</li>")
     drawing = _bars("all", both, top) + _bars("cut", gone, top) + "".join(lines)
     scale = " (log 对数)" if log else ""
+    frame = f"viewBox='0 0 100 {_HEIGHT:.0f}' preserveAspectRatio='none' role='img' aria-label='{title}'"
     return (
-        f"<figure><svg viewBox='0 0 100 {_HEIGHT:.0f}' preserveAspectRatio='none' role='img' aria-label='{title}'>{drawing}"
-        f"</svg><div class='scale'><span>{format_cell(low)}</span><span>{escape(scale)}</span>"
+        f"<figure><svg {frame}>{drawing}</svg>"
+        f"<div class='scale'><span>{format_cell(low)}</span><span>{escape(scale)}</span>"
         f"<span>{format_cell(high)}</span></div><figcaption><b>{title}</b><br>{said}</figcaption>"
         f"<ul class='marks'>{''.join(marks)}</ul></figure>"
     )

@@ -22,7 +22,7 @@ MEMBERS = 5
 SHOWN_CHARS = 120
 
 
-def measure_clusters(kept: Sequence[Path], rejected: Sequence[Path]) -> dict[str, Any]:
+def measure_clusters(kept: list[Path], rejected: list[Path]) -> dict[str, Any]:
     """Return how large the clusters are, and the largest with their root and some members.
 
     Args:

@@ -40,14 +40,16 @@ def page(title: str, lead: str, sections: Iterable[tuple[str, str, str]], figure
         figures: HTML before the first section.
     """
     parts = list(sections)
-    nav = "".join(f"<a href='#{anchor}'>{escape(heading)}</a>" for anchor, heading, _ in parts)
+    links = [f"<a href='#{anchor}'>{escape(heading)}</a>" for anchor, heading, _ in parts]
+    nav = f"<nav>{''.join(links)}</nav>" if len(links) > 1 else ""
     body = "\n".join(f"<h2 id='{anchor}'>{escape(heading)}</h2>{html}" for anchor, heading, html in parts)
     return (
         "<!doctype html><html lang='zh-CN'><head><meta charset='utf-8'>"
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>研墨 · {escape(title)}</title><style>{style()}</style></head><body>"
-        f"<h1>{escape(title)}</h1><p class='lead'>{escape(lead)}</p>{figures}\n<nav>{nav}</nav>\n{body}\n</body></html>\n"
+        f"<h1>{escape(title)}</h1><p class='lead'>{escape(lead)}</p>{figures}\n"
+        f"{nav}\n{body}\n</body></html>\n"
     )
 
 
@@ -96,7 +98,9 @@ def percent(value: float | None, digits: int = 1) -> Html:
 
 def bar(share: float) -> Html:
     """Return a bar that is filled to a share of its length."""
-    return Html(f"<span class='track'><span class='share' style='width:{100 * min(1, max(0, share)):.2f}%'></span></span>")
+    return Html(
+        f"<span class='track'><span class='share' style='width:{100 * min(1, max(0, share)):.2f}%'></span></span>"
+    )
 
 
 def details(summary: str, html: str, *, opened: bool = False) -> str:

@@ -8,7 +8,6 @@ CPU-second, two columns of numbers and two of labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from corpus.rows import BUCKETS
 QUANTILES = 5
 
 
-def join_buckets(kept: Sequence[Path]) -> dict[str, Any] | None:
+def join_buckets(kept: list[Path]) -> dict[str, Any] | None:
     """Return the table bucket × quality quantile, and the quantiles by language; None where quality is not known.
 
     Args:
@@ -46,8 +45,8 @@ def join_buckets(kept: Sequence[Path]) -> dict[str, Any] | None:
         pl.len().alias("documents"), pl.col("quality").min().cast(pl.Float64).alias("q1"), *edges
     )
     begins = begins.sort("documents", "lang", descending=[True, False])
-    above = sum((pl.col("quality") >= pl.col(f"q{q}")).cast(pl.Int32) for q in range(2, QUANTILES + 1))
-    marked = rows.join(begins.drop("documents"), on="lang").with_columns((1 + above).alias("quantile"))  # type: ignore[operator]
+    above = pl.sum_horizontal(pl.col("quality") >= pl.col(f"q{q}") for q in range(2, QUANTILES + 1))
+    marked = rows.join(begins.drop("documents"), on="lang").with_columns((1 + above).alias("quantile"))
     sums = marked.group_by("bucket", "quantile").agg(pl.len().alias("documents"), pl.col("chars").sum())
     found = {(row["bucket"], row["quantile"]): row for row in sums.iter_rows(named=True)}
     cells = [

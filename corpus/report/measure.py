@@ -1,4 +1,4 @@
-"""Measure a corpus: the ledger, the funnel, domains, reasons, signals, duplicates, buckets, and what is learnt from them.
+"""Measure a corpus: ledger, funnel, domains, reasons, signals, duplicates, buckets, and what is learnt from those.
 
 Sums over texts come from the workers that wrote them (``tally``), so no text is read again but a few examples.
 Cost: 2 to 3 % of a build, and 0.5 CPU-seconds for the proxy judgement.
@@ -65,7 +65,9 @@ def measure(
         "reasons": _reasons(tally, tokens),
         "clusters": measure_clusters(kept, rejected),
         "signals": measure_signals(kept, rejected, thresholds_by_signal(recipe)),
-        "samples": [{"bucket": bucket, "examples": shown} for bucket in BUCKETS if (shown := tally.shown((bucket, None, None)))],
+        "samples": [
+            {"bucket": bucket, "examples": shown} for bucket in BUCKETS if (shown := tally.shown((bucket, None, None)))
+        ],
     }
 
 
@@ -93,7 +95,7 @@ def _by(tally: Tally, names: Sequence[str], tokens: bool) -> list[dict[str, Any]
     return sorted(out, key=lambda row: (-row["kept_chars"], [row[name] for name in names]))
 
 
-def _buckets(tally: Tally, kept: Sequence[Path], tokens: bool) -> list[dict[str, Any]]:
+def _buckets(tally: Tally, kept: list[Path], tokens: bool) -> list[dict[str, Any]]:
     if not kept:
         return []
     scan = pl.scan_parquet(kept, hive_partitioning=False)

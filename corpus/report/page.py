@@ -11,6 +11,7 @@ from typing import Any
 from corpus.report import html
 from corpus.report.charts import distributions
 from corpus.report.html import Html, bar, details, document, percent, table
+from corpus.report.page_buckets import buckets
 from workbench.console import format_cell
 
 DOMAINS = 60  # rows of the table of domains; the others are summed up
@@ -40,7 +41,7 @@ def page(report: Mapping[str, Any]) -> str:
         ("ledger", "Ledger 账本", _ledger(report["ledger"])),
         ("funnel", "Funnel 漏斗", _funnel(report["steps"], results["records"])),
         ("domains", "Sources and domains 来源与领域", _domains(report["by_domain"])),
-        ("buckets", "Buckets 分桶", _buckets(report)),
+        ("buckets", "Buckets 分桶", buckets(report)),
         ("reasons", "Why documents were rejected 剔除原因", _reasons(report["reasons"])),
         ("duplicates", "Duplicates 重复簇", _clusters(report["clusters"])),
         ("signals", "Signals and thresholds 信号与阈值", distributions(report["signals"], reasons)),
@@ -78,7 +79,9 @@ def _account(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         sign = 1 if row["kind"] in ("raw", "effective") else -1
         left = row["chars"] if sign == 1 else left - row["chars"]
-        one: dict[str, Any] = {"operation": {"raw": "raw 读入", "effective": "effective 有效"}.get(row["kind"], row["operation"])}
+        one: dict[str, Any] = {
+            "operation": {"raw": "raw 读入", "effective": "effective 有效"}.get(row["kind"], row["operation"])
+        }
         for name in ("documents", "rewritten", "chars", "tokens"):
             if name in row:
                 hidden = name == "documents" and row["kind"] == "inside"
@@ -138,83 +141,10 @@ def _domains(rows: Sequence[Mapping[str, Any]]) -> str:
         "kept_tokens": "tokens kept 保留词元",
     }
     rest = rows[DOMAINS:]
-    more = f"<p class='soft'>and {len(rest):,} more domains: {sum(row['kept'] for row in rest):,} kept</p>" if rest else ""
+    more = (
+        f"<p class='soft'>and {len(rest):,} more domains: {sum(row['kept'] for row in rest):,} kept</p>" if rest else ""
+    )
     return table(shown, columns) + more
-
-
-def _buckets(report: Mapping[str, Any]) -> str:
-    columns = {
-        "bucket": "bucket 桶",
-        "documents": "documents 文档",
-        "chars": "characters 字数",
-        "tokens": "tokens 词元",
-        "perplexity": "median perplexity 困惑度中位数",
-        "quality": "median quality 质量中位数",
-    }
-    return table(report["by_bucket"], columns) + _joined(report["joined"]) + _proxy(report["proxy"])
-
-
-def _joined(joined: Mapping[str, Any] | None) -> str:
-    title = "<h3>Perplexity bucket × quality quantile 困惑度桶与质量分位</h3>"
-    if joined is None:
-        return title + "<p class='soft'>No document has a quality score. 没有质量分。</p>"
-    count = joined["quantiles"]
-    whole = max(1, sum(cell["documents"] for cell in joined["cells"]))
-    names = [f"q{n}" for n in range(1, count + 1)]
-    head = "".join(f"<th class=n>{name}{' lowest 最低' if name == 'q1' else ''}{' highest 最高' if name == names[-1] else ''}</th>" for name in names)
-    lines = []
-    for bucket in dict.fromkeys(cell["bucket"] for cell in joined["cells"]):
-        cells = [cell for cell in joined["cells"] if cell["bucket"] == bucket]
-        filled = "".join(
-            f"<td class=n style='background:color-mix(in srgb, var(--bar) {min(80, 600 * c['documents'] / whole):.0f}%, transparent)'>"
-            f"{c['documents']:,}<br><span class='soft'>{100 * c['documents'] / whole:.1f} %</span></td>"
-            for c in cells
-        )
-        lines.append(f"<tr><td>{html.text(bucket)}</td>{filled}</tr>")
-    begins = table(joined["begins"], {"lang": "language 语种", "documents": "documents 文档", **{n: n for n in names}})
-    unknown = f" {joined['unknown']:,} documents have no score." if joined["unknown"] else ""
-    return (
-        f"{title}<div class='wide heat'><table><tr><th>bucket 桶</th>{head}</tr>{''.join(lines)}</table></div>"
-        f"<p class='soft'>Quantiles of quality within each language, over the kept. 质量分位按语种、在保留文档内计算。{unknown}</p>"
-        + details("where each quantile begins 各分位起点", begins)
-    )
-
-
-_VERDICTS = {"better": "beats 胜过", "worse": "loses to 不及", "no difference": "no different from 与之无异"}
-
-
-def _proxy(proxy: Mapping[str, Any]) -> str:
-    title = "<h3>What is learnt from each bucket 各桶可学到什么</h3>"
-    if "skipped" in proxy:
-        return f"{title}<p class='soft'>{html.text('Not judged: ' + proxy['skipped'] + '. 未评判。')}</p>"
-    held = proxy["held_out"]
-    rows = [{**one, "unseen_share": percent(one["unseen_share"], 2)} for one in proxy["buckets"]]
-    columns = {
-        "bucket": "trained on 训练于",
-        "train_chars": "characters 字数",
-        "bits_per_char": "bits per character 每字比特",
-        "perplexity": "perplexity 困惑度",
-        "unseen_share": "unseen characters 未见字",
-    }
-    said = []
-    for pair in proxy["pairs"]:
-        size = f"{pair['gain']:+.3f} ± {pair['standard_error']:.3f} bits"
-        said.append(f"{pair['bucket']} {_VERDICTS[pair['verdict']]} {pair['against']} ({size})")
-    what = "reference domains 参考领域" if held["reference"] else "all domains 全部领域"
-    if proxy["order_holds"]:
-        end = "Head beats middle beats tail, as the buckets promise. 头、中、尾依次递减，分桶有效。"
-    else:
-        end = "Head, middle, tail do not stand in that order on this text: do not weight by bucket on this evidence. 三桶在此文本上并非依次递减，不宜据此加权。"
-    domains = "、".join(name or "–" for name in held["domains"][:12])
-    return (
-        f"{title}<p>A character {proxy['order']}-gram model of each bucket, as many characters and the same domains for each, "
-        f"predicts {held['documents']:,} held-out documents ({held['chars']:,} characters) of {html.text(what)}: {html.text(domains)}. "
-        f"Fewer bits are better. 每桶取同样字数、同样领域训练字符模型，预测同一批留出文本；比特越少越好。</p>{table(rows, columns)}"
-        f"<p>{html.text('; '.join(said))}.</p><p><b>{html.text(end)}</b></p>"
-        "<p class='soft'>The buckets are cut by a model of such text, so this checks the cut and does not prove quality; the errors are of "
-        "the held-out documents, not of the training sample. 分桶所依据的模型也出自同类文本，故此为核验而非证明。"
-        f" {proxy['cpu_seconds']:.2f} CPU s.</p>"
-    )
 
 
 def _reasons(reasons: Sequence[Mapping[str, Any]]) -> str:
@@ -229,8 +159,8 @@ def _reasons(reasons: Sequence[Mapping[str, Any]]) -> str:
         )
         sources = ", ".join(f"{name} {count:,}" for name, count in sorted(reason["by_source"].items()))
         more = f" ({sources})" if len(reason["by_source"]) > 1 else ""
-        title = f"{reason['stage']} · {reason['reason']} · {reason['documents']:,} documents, {reason['chars']:,} characters{more}"
-        parts.append(details(title, shown))
+        size = f"{reason['documents']:,} documents 文档, {reason['chars']:,} characters 字"
+        parts.append(details(f"{reason['stage']} · {reason['reason']} · {size}{more}", shown))
     return "".join(parts) or "<p>none 无</p>"
 
 
@@ -241,13 +171,20 @@ def _clusters(clusters: Mapping[str, Any]) -> str:
     for one in clusters["sizes"]:
         upper = "+" if one["to"] is None else "" if one["to"] == one["from"] else f"–{one['to']:,}"
         sizes.append({"size": f"{one['from']:,}{upper}", "clusters": one["clusters"], "duplicates": one["duplicates"]})
-    columns = {"size": "documents in a cluster 簇内文档", "clusters": "clusters 簇数", "duplicates": "duplicates rejected 剔除的重复"}
+    columns = {
+        "size": "documents in a cluster 簇内文档",
+        "clusters": "clusters 簇数",
+        "duplicates": "duplicates rejected 剔除的重复",
+    }
     parts = [
-        f"<p>{clusters['documents']:,} documents say what another says, in {clusters['clusters']:,} clusters. The root of a "
-        "chain of duplicates is the document that stood for them. 重复链的尽头为该簇的代表。</p>",
+        f"<p>{clusters['documents']:,} documents are in {clusters['clusters']:,} clusters of such as say the same. "
+        "The root is where a chain of duplicates ends: the document that stood for all. 重复链的尽头为该簇的代表。</p>",
         table(sizes, columns),
     ]
-    for key, title in (("near", "Largest with near-duplicates 含近似重复的最大簇"), ("exact", "Largest of exact copies 完全重复的最大簇")):
+    for key, title in (
+        ("near", "Largest with near-duplicates 含近似重复的最大簇"),
+        ("exact", "Largest of exact copies 完全重复的最大簇"),
+    ):
         if clusters[key]:
             parts.append(f"<h3>{title}</h3>" + "".join(_cluster(one) for one in clusters[key]))
     return "".join(parts)
@@ -271,7 +208,9 @@ def _samples(samples: Sequence[Mapping[str, Any]]) -> str:
     for bucket in samples:
         texts = []
         for one in bucket["examples"]:
-            known = [f"{name} {format_cell(one[name])}" for name in ("perplexity", "quality") if one.get(name) is not None]
+            known = [
+                f"{name} {format_cell(one[name])}" for name in ("perplexity", "quality") if one.get(name) is not None
+            ]
             texts.append(document((one["id"], one["domain"], one["title"], *known), one["text"]))
         parts.append(details(bucket["bucket"], "".join(texts), opened=True))
     return "".join(parts)

@@ -2,14 +2,14 @@
 
 A character trigram model is estimated on as many characters of head, of middle and of tail, with the same share of each
 domain, so that buckets are compared and not domains; documents are drawn by the hash of their id and count with their
-first 1,000 characters. Each model predicts the same held-out documents: of the recipe's reference domains where it names
-some, as many characters from each bucket, none of them in a sample. Fewer bits per character: more learnt of what such
-text is like. All characters count, over one closed alphabet: what a model has not seen shares its <unk> evenly, so
+first 1,000 characters. Each model predicts the same held-out documents: of the recipe's reference domains where it
+names some, as many characters from each bucket, none of them in a sample. Fewer bits per character: more learnt of what
+such text is like. All characters count, over one closed alphabet: what a model has not seen shares its <unk> evenly, so
 nothing is gained by a small alphabet. A difference is believed beyond two standard errors, paired by held-out document.
 
 It is a check, not proof: buckets are cut by the perplexity of a model of such reference text, so head is expected to
-win; where it does not, the cut says little. Cost: 0.5 CPU-seconds, however large the corpus (it samples at most 64 parts
-of a bucket); ``corpus build --no-proxy`` leaves it out.
+win; where it does not, the cut says little. Cost: 0.5 CPU-seconds, however large the corpus (it samples at most 64
+parts of a bucket); ``corpus build --no-proxy`` leaves it out.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The distribution of every signal, over all documents for which it is known: the kept and the rejected.
 
-A threshold shows only against what it cut, so the rejected are counted beside the kept, in the same bins. The bins reach
-from the 1st to the 99th percentile and over every threshold; the outermost hold all that lies beyond. Counts and lengths
-that spread over more than an order of magnitude are binned by their logarithm.
+A threshold shows only against what it cut, so the rejected are counted beside the kept, in the same bins. The bins
+reach from the 1st to the 99th percentile and over every threshold; the outermost hold all that lies beyond. Counts and
+lengths that spread over more than an order of magnitude are binned by their logarithm.
 
 Labels (language, kinds of boilerplate, sensitive category) are counted by value.
 Cost: 25 million values per CPU-second; no text is read.
@@ -30,7 +30,7 @@ Values = NDArray[np.float64]
 
 
 def measure_signals(
-    kept: Sequence[Path], rejected: Sequence[Path], thresholds: Mapping[str, Sequence[Mapping[str, Any]]]
+    kept: list[Path], rejected: list[Path], thresholds: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> list[dict[str, Any]]:
     """Return the distribution of every numeric signal and label, in the order of the columns.
 
@@ -49,7 +49,9 @@ def measure_signals(
         if name in NO_SIGNALS:
             continue
         if kind.is_numeric():
-            one = _distribution(*(_numbers(side, name) for side in sides), kind.is_integer(), thresholds.get(name, []))
+            one = _distribution(
+                _numbers(sides[0], name), _numbers(sides[1], name), kind.is_integer(), thresholds.get(name, [])
+            )
         else:
             one = _labels(sides, name, kind)
         if one:
@@ -64,8 +66,9 @@ def _column(side: pl.LazyFrame | None, name: str) -> pl.Series:
 
 
 def _numbers(side: pl.LazyFrame | None, name: str) -> Values:
-    values = _column(side, name).cast(pl.Float64).to_numpy()
-    return values[np.isfinite(values)]
+    values: Values = _column(side, name).cast(pl.Float64).to_numpy()
+    finite: Values = values[np.isfinite(values)]
+    return finite
 
 
 def _distribution(

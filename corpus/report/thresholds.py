@@ -76,7 +76,9 @@ def comparisons(text: str) -> list[tuple[str, str, float, bool]]:
 
 
 def _walk(node: Any, *, negated: bool, alone: bool) -> Iterator[tuple[str, str, float, bool]]:
-    kind, inside = next(iter(node.items())) if isinstance(node, dict) and len(node) == 1 else (None, None)
+    if not isinstance(node, dict) or len(node) != 1:
+        return
+    kind, inside = next(iter(node.items()))
     if kind in ("Cast", "Alias"):
         yield from _walk(inside["expr"] if isinstance(inside, dict) else inside[0], negated=negated, alone=alone)
         return
@@ -97,7 +99,7 @@ def _walk(node: Any, *, negated: bool, alone: bool) -> Iterator[tuple[str, str, 
             yield signal, _NEGATED[sign] if negated else sign, value, alone
 
 
-def _operation(kind: str | None, inside: Any) -> tuple[str | None, list[Any]]:
+def _operation(kind: str, inside: Any) -> tuple[str | None, list[Any]]:
     """Return the operator of a node and its operands; polars has two spellings, one for SQL's decimals."""
     if kind == "BinaryExpr":
         op = {"LogicalAnd": "And", "LogicalOr": "Or"}.get(inside["op"], inside["op"])
@@ -129,5 +131,5 @@ def _number(node: Any) -> float | None:
     ((kind, number),) = value.items()
     if kind == "Decimal":
         unscaled, _, scale = number
-        return float(unscaled) / 10.0**scale
+        return float(unscaled / 10**scale)
     return float(number) if isinstance(number, int | float) and not isinstance(number, bool) else None
