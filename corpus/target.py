@@ -230,15 +230,15 @@ def print_target(corpora: Sequence[Path], word: str, share_words: Sequence[str],
 
 def _sentence(plan: Mapping[str, Any]) -> str:
     unit, gigabytes = plan["unit"], plan["missing_raw_gb"]
-    there = f"{short(plan['effective'])} of {short(plan['target'])} {unit} are there"
+    there = f"{short(plan['effective'])} {unit} are there, {short(plan['target'])} are wanted"
     if not plan["missing"]:
-        return f"{there}: nothing is missing, {plan['epochs']:.2f} epochs"
+        return f"{there}: nothing is missing, the target is {plan['epochs']:.2f} epochs of what there is"
     if gigabytes is None:
         names = ", ".join(row["source"] for row in plan["sources"] if row["missing_raw_gb"] is None)
         raw = f"in raw text it cannot be told: no corpus has a yield for {names}"
     else:
         raw = f"about {gigabytes:,.2f} GB of raw text at these yields, which fall as a source grows"
-    epochs = f"with nothing more, the target is {plan['epochs']:,.1f} epochs"
+    epochs = f"if nothing more came, the target is {plan['epochs']:,.1f} epochs of what there is"
     if plan["epochs"] > 4:
         epochs += " (past 4, repeated text teaches less and less: Muennighoff et al. 2023)"
     return f"{there}; {short(plan['missing'])} are missing, {raw}; {epochs}"

@@ -129,10 +129,9 @@ def _keywords(report: Mapping[str, Any]) -> str:
     ]
     columns = {"category": "category 类别", "terms": "terms 词数", "group": "group in appendix A 附录 A 分组"}
     return (
-        f"<p>Keywords: {html.text(words['library'])}; {words['terms']:,} terms. Of "
-        f"{words['sampled']:,} kept documents {words['failed']:,} fail: they score {limit:g} or more in a harmful category. "
-        f"In {words['any_hit']:,} there is any word of the lists that tells something in their domain, which by itself is "
-        "no fault. "
+        f"<p>Keywords: {html.text(words['library'])}; {words['terms']:,} terms. Of {words['sampled']:,} kept documents "
+        f"{words['failed']:,} fail: they score {limit:g} or more in a harmful category. {words['any_hit']:,} have any "
+        "word of the lists that tells something in their domain, which by itself is no fault. "
         f"得分达到 {limit:g} 者不合格；仅含个别词语者另计，不以为过。</p>{table(rows, columns)}"
         + _worst("Documents that fail by keywords 关键词不合格的文档", words["worst"])
     )

@@ -69,7 +69,7 @@ def _proxy(proxy: Mapping[str, Any]) -> str:
     on = f"{held['documents']:,} held-out documents ({held['chars']:,} characters) of the {what}: {domains}"
     columns = {
         "bucket": "trained on 训练于",
-        "train_chars": "characters 字数",
+        "train_chars": "characters a model 每模型字数",
         "bits_per_char": "bits per character 每字比特",
         "perplexity": "perplexity 困惑度",
         "unseen_share": "unseen characters 未见字",
@@ -81,13 +81,14 @@ def _proxy(proxy: Mapping[str, Any]) -> str:
         for pair in proxy["pairs"]
     ]
     return (
-        f"{title}<p>A character {proxy['order']}-gram model of each bucket, as many characters of the same domains, "
-        f"predicts {html.text(on)}. Fewer bits are better. "
-        "每桶取同样字数、同样领域训练字符模型，预测同一批留出文本；比特越少越好。</p>"
+        f"{title}<p>Character {proxy['order']}-gram models of each bucket, {proxy['models']} of as many characters and "
+        f"the same domains, predict {html.text(on)}. Fewer bits are better. "
+        "每桶取同样字数、同样领域训练字符模型，预测同一批留出文本，比特越少越好。</p>"
         f"{table(rows, columns)}<p>{html.text('; '.join(said))}.</p><p><b>{html.text(_verdict(proxy))}</b></p>"
-        "<p class='soft'>The buckets were cut by a model of such text, so this checks the cut and proves no quality; "
-        "the errors are of the held-out documents, not of the training samples. "
-        f"分桶所据的模型也出自同类文本，故此为核验而非证明。{proxy['cpu_seconds']:.2f} CPU s.</p>"
+        "<p class='soft'>The buckets were cut by a model of such text, so this checks the cut and proves no quality. "
+        "The errors are of the held-out documents and of the training samples; three of them are believed. "
+        "分桶所据的模型也出自同类文本，故此为核验而非证明；误差含留出文本与训练样本两部分，超过三倍方作数。"
+        f"{proxy['cpu_seconds']:.2f} CPU s.</p>"
     )
 
 

@@ -1,11 +1,14 @@
 """The data judged by what is learnt from it: an n-gram model of each bucket, tried on held-out reference text.
 
-A character trigram model is estimated on as many characters of head, of middle and of tail, with the same share of each
+Character trigram models are estimated on as many characters of head, of middle and of tail, with the same share of each
 domain, so that buckets are compared and not domains; documents are drawn by the hash of their id and count with their
 first 1,000 characters. Each model predicts the same held-out documents: of the recipe's reference domains where it
 names some, as many characters from each bucket, none of them in a sample. Fewer bits per character: more learnt of what
 such text is like. All characters count, over one closed alphabet: what a model has not seen shares its <unk> evenly, so
-nothing is gained by a small alphabet. A difference is believed beyond two standard errors, paired by held-out document.
+nothing is gained by a small alphabet.
+
+A bucket has two models, of disjoint samples: how far they part tells the error of the training samples, which is added
+to that of the held-out documents (paired). A difference is believed beyond three standard errors.
 
 It is a check, not proof: buckets are cut by the perplexity of a model of such reference text, so head is expected to
 win; where it does not, the cut says little. Cost: 0.5 CPU-seconds, however large the corpus (it samples at most 64
@@ -35,21 +38,22 @@ from corpus.spacing import spaced
 from corpus.stages.perplexity import load_model
 
 ORDER = 3
-TRAIN_CHARS = 200_000  # that each model learns from, at most; white space not counted
+MODELS = 2  # a bucket
+TRAIN_CHARS = 100_000  # that each model learns from, at most; white space not counted
 HELD_OUT_CHARS = 40_000  # from each bucket, at most; a fifth of the smallest bucket's reference text
 DOCUMENT_CHARS = 1_000  # of a document: a few long ones would be the whole sample
 LEAST_CHARS = 5_000  # a sample below which nothing is judged
 DOMAINS = 50  # with a share of their own; the others share one
 PARTS = 64  # parquet files of a bucket that are sampled, at most
-BELIEVED = 2.0  # standard errors
+BELIEVED = 3.0  # standard errors
 
 Bits = NDArray[np.float64]
+_Key = tuple[str, int]  # bucket, number of its model
 
 
 class _Model(NamedTuple):
     scores: Bits  # log10 of the probability of each held-out document
     alphabet: CodePoints
-    trained: int  # characters
 
 
 def judge(kept: Sequence[Path], domains: Sequence[str]) -> dict[str, Any]:
@@ -60,9 +64,9 @@ def judge(kept: Sequence[Path], domains: Sequence[str]) -> dict[str, Any]:
         domains: The reference domains of the recipe; empty: all.
 
     Returns:
-        ``skipped`` with the reason; or order, held_out (documents, chars, domains, reference), buckets (train_chars,
-        bits_per_char, perplexity, unseen_share), pairs (bucket, against, gain, standard_error, verdict) and
-        order_holds. And cpu_seconds.
+        ``skipped`` with the reason; or order, models (a bucket), held_out (documents, chars, domains, reference),
+        buckets (train_chars of a model, bits_per_char, perplexity, unseen_share), pairs (bucket, against, gain,
+        standard_error, verdict) and order_holds. And cpu_seconds.
     """
     clock = time.process_time()
     found = _judge(kept, domains)
@@ -79,27 +83,35 @@ def _judge(kept: Sequence[Path], domains: Sequence[str]) -> dict[str, Any]:
     if sizes[least] < LEAST_CHARS or held.is_empty():
         found = f"{sizes[least]:,} characters of {least} can be matched with the other buckets, domain by domain"
         return {"skipped": f"{found}; {LEAST_CHARS:,} are needed"}
-    texts = _texts(kept, pl.concat([held, sample]))
+    texts = _texts(kept, pl.concat([held, sample.select(held.columns)]))
     held, sample = (part.join(texts, on="id", maintain_order="left") for part in (held, sample))
     tried, tokens = spaced(FlatText.of(held["text"]), DOCUMENT_CHARS)
-    samples = {bucket: _beginnings(sample.filter(pl.col("bucket") == bucket)["text"]) for bucket in BUCKETS}
-    train_chars = min(int(spaced(flat)[1].sum()) for flat in samples.values())
-    models = {bucket: _learn(_cut(flat, train_chars), tried) for bucket, flat in samples.items()}
+    samples = {
+        (bucket, n): _beginnings(sample.filter((pl.col("bucket") == bucket) & (pl.col("model") == n))["text"])
+        for bucket in BUCKETS
+        for n in range(MODELS)
+    }
+    train_chars = min(len(flat.chars) for flat in samples.values())
+    models = {key: _learn(_cut(flat, train_chars), tried) for key, flat in samples.items()}
     bits, unseen = _bits(models, FlatText.of(pl.Series(tried, dtype=pl.String)))
     chars = tokens.astype(np.float64) + 1  # and the end of the text, which is predicted too
+    mean = {bucket: np.mean([bits[bucket, n] for n in range(MODELS)], axis=0) for bucket in BUCKETS}
+    each = np.array([[bits[bucket, n].sum() / chars.sum() for n in range(MODELS)] for bucket in BUCKETS])
+    training_error = float(np.sqrt(each.var(axis=1, ddof=1).mean() / MODELS))  # of a bucket's mean
     buckets = [
         {
             "bucket": bucket,
-            "train_chars": models[bucket].trained,
-            "bits_per_char": float(bits[bucket].sum() / chars.sum()),
-            "perplexity": float(2 ** (bits[bucket].sum() / chars.sum())),
-            "unseen_share": unseen[bucket] / max(1, int(tokens.sum())),
+            "train_chars": train_chars,
+            "bits_per_char": float(mean[bucket].sum() / chars.sum()),
+            "perplexity": float(2 ** (mean[bucket].sum() / chars.sum())),
+            "unseen_share": sum(unseen[bucket, n] for n in range(MODELS)) / MODELS / max(1, int(tokens.sum())),
         }
         for bucket in BUCKETS
     ]
-    pairs = [compared(one, two, bits[one], bits[two], chars) for one, two in pairwise(BUCKETS)]
+    pairs = [compared(one, two, mean[one], mean[two], chars, training_error) for one, two in pairwise(BUCKETS)]
     return {
         "order": ORDER,
+        "models": MODELS,
         "held_out": {
             "documents": len(held),
             "chars": int(tokens.sum()),
@@ -151,14 +163,15 @@ def _held_out(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _matched(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return as many characters of each domain from every bucket, in the order of the hash."""
+    """Return as many characters of each domain from every bucket, dealt out to its models, in the order of the hash."""
     sizes = rows.group_by("group", "bucket").agg(pl.col("chars").sum())
     common = sizes.group_by("group").agg(pl.len().alias("buckets"), pl.col("chars").min())
     common = common.filter(pl.col("buckets") == len(BUCKETS)).drop("buckets")
-    share = min(1.0, TRAIN_CHARS / max(1, int(common["chars"].sum())))
+    share = min(1.0, MODELS * TRAIN_CHARS / max(1, int(common["chars"].sum())))
     quota = common.select("group", (pl.col("chars") * share).alias("quota"))
     before = pl.col("chars").cum_sum().over("group", "bucket") - pl.col("chars")
-    return rows.join(quota, on="group", maintain_order="left").filter(before < pl.col("quota")).drop("quota")
+    chosen = rows.join(quota, on="group", maintain_order="left").filter(before < pl.col("quota")).drop("quota")
+    return chosen.with_columns((pl.int_range(pl.len()).over("group", "bucket") % MODELS).alias("model"))
 
 
 def _first(rows: pl.DataFrame, chars: int) -> pl.DataFrame:
@@ -195,10 +208,10 @@ def _learn(sample: FlatText, tried: Sequence[str]) -> _Model:
         model.write_arpa(path)
         scorer = load_model(str(path))
         scores = np.array([scorer.score(text) for text in tried])
-    return _Model(scores, model.vocabulary[SPECIALS:].copy(), len(sample.chars))
+    return _Model(scores, model.vocabulary[SPECIALS:].copy())
 
 
-def _bits(models: Mapping[str, _Model], tried: FlatText) -> tuple[dict[str, Bits], dict[str, int]]:
+def _bits(models: Mapping[_Key, _Model], tried: FlatText) -> tuple[dict[_Key, Bits], dict[_Key, int]]:
     """Return each held-out document's bits, and how many of all characters a model has not seen.
 
     A model gives all it has not seen the probability of <unk>; here they share it evenly, over the alphabet of all
@@ -207,17 +220,17 @@ def _bits(models: Mapping[str, _Model], tried: FlatText) -> tuple[dict[str, Bits
     letters = np.unique(tried.chars)
     everything = np.unique(np.concatenate([letters[letters != 32], *(one.alphabet for one in models.values())]))
     bits, unseen = {}, {}
-    for bucket, model in models.items():
+    for key, model in models.items():
         lacking = np.zeros(0x110000, np.int64)
         lacking[np.setdiff1d(everything, model.alphabet)] = 1
         ends = np.concatenate([[0], np.cumsum(lacking[tried.chars])])[tried.offsets]
         counts = np.diff(ends)
-        bits[bucket] = -model.scores / math.log10(2) + counts * math.log2(max(1, int(lacking.sum())))
-        unseen[bucket] = int(counts.sum())
+        bits[key] = -model.scores / math.log10(2) + counts * math.log2(max(1, int(lacking.sum())))
+        unseen[key] = int(counts.sum())
     return bits, unseen
 
 
-def compared(one: str, two: str, bits: Bits, other: Bits, chars: Bits) -> dict[str, Any]:
+def compared(one: str, two: str, bits: Bits, other: Bits, chars: Bits, training_error: float = 0.0) -> dict[str, Any]:
     """Compare two models on the same documents.
 
     Args:
@@ -226,14 +239,16 @@ def compared(one: str, two: str, bits: Bits, other: Bits, chars: Bits) -> dict[s
         bits: Bits of each document by the first, shape (documents,).
         other: By the second.
         chars: Characters of each.
+        training_error: The standard error of either's bits per character that comes from its training samples.
 
     Returns:
-        ``gain`` (bits per character that the first saves), its ``standard_error`` (of a ratio of sums, by document),
-        and ``verdict``: better, worse, or no difference.
+        ``gain`` (bits per character that the first saves), its ``standard_error`` (of a ratio of sums, by document, and
+        of both buckets' training), and ``verdict``: better, worse, or no difference.
     """
     gain = float((other - bits).sum() / chars.sum())
     residual = (other - bits) - gain * chars
     n = len(chars)
-    error = float(np.sqrt((residual**2).sum() * n / max(1, n - 1)) / chars.sum())
+    held_out_error = np.sqrt((residual**2).sum() * n / max(1, n - 1)) / chars.sum()
+    error = float(np.sqrt(held_out_error**2 + 2 * training_error**2))
     verdict = "no difference" if abs(gain) <= BELIEVED * error else "better" if gain > 0 else "worse"
     return {"bucket": one, "against": two, "gain": gain, "standard_error": error, "verdict": verdict}
