@@ -17,7 +17,7 @@ def noise(rng: random.Random, size: int) -> str:
     return "".join(chr(rng.randrange(0x4E00, 0x6000)) for _ in range(size))
 
 
-def write(folder: Path, texts: dict[str, list[tuple[str, str]]]) -> list[Path]:
+def write(folder: Path, texts: dict[str, list[tuple[str, str]]], name: str = "x") -> list[Path]:
     """Write bucket: [(domain, text)] as a corpus's kept parts."""
     out = []
     for bucket, rows in texts.items():
@@ -25,7 +25,7 @@ def write(folder: Path, texts: dict[str, list[tuple[str, str]]]) -> list[Path]:
         path.parent.mkdir(parents=True)
         frame = pl.DataFrame({"domain": [d for d, _ in rows], "text": [t for _, t in rows]})
         frame = frame.with_columns(
-            pl.format("{}/{}-{}", pl.lit(folder.name), pl.lit(bucket), pl.int_range(pl.len())).alias("id"),
+            pl.format("{}/{}-{}", pl.lit(name), pl.lit(bucket), pl.int_range(pl.len())).alias("id"),
             bucket=pl.lit(bucket),
             lang=pl.lit("zh"),
             chars=pl.col("text").str.len_chars().cast(pl.UInt32),
@@ -36,18 +36,20 @@ def write(folder: Path, texts: dict[str, list[tuple[str, str]]]) -> list[Path]:
 
 
 def graded(rng: random.Random, share: dict[str, float], count: int = 100) -> dict[str, list[tuple[str, str]]]:
-    """Return prose of which a share of each bucket is noise; held-out text comes from all, so the prose is learnt."""
-    return {
-        bucket: [("新闻", prose(rng, 12) if rng.random() >= share[bucket] else noise(rng, 240)) for _ in range(count)]
-        for bucket in BUCKETS
-    }
+    """Return documents of 240 characters, of which a share is noise."""
+
+    def text(dirty: float) -> str:
+        clean = round(240 * (1 - dirty))
+        return prose(rng, 12)[:clean] + noise(rng, 240 - clean)
+
+    return {bucket: [("新闻", text(share[bucket])) for _ in range(count)] for bucket in BUCKETS}
 
 
 def test_clean_text_teaches_more_than_dirty(tmp_path: Path) -> None:
     rng = random.Random(1)
-    files = write(tmp_path, graded(rng, {"head": 0.0, "middle": 0.8, "tail": 0.97}, count=500))
+    files = write(tmp_path, graded(rng, {"head": 0.0, "middle": 0.8, "tail": 0.95}, count=300))
     reference = {bucket: [("参考", prose(rng, 12)) for _ in range(25)] for bucket in BUCKETS}
-    more = write(tmp_path / "more", reference)
+    more = write(tmp_path / "more", reference, "more")
     found = judge([*files, *more], ["参考"])
     assert found["held_out"]["domains"] == ["参考"]
     assert found["held_out"]["reference"] is True
@@ -70,7 +72,9 @@ def test_buckets_of_the_same_text_do_not_differ(tmp_path: Path) -> None:
 def test_a_head_that_is_worse_is_called_worse(tmp_path: Path) -> None:
     rng = random.Random(3)
     files = write(tmp_path, graded(rng, {"head": 0.9, "middle": 0.0, "tail": 0.0}))
-    more = write(tmp_path / "more", {bucket: [("参考", prose(rng, 12)) for _ in range(40)] for bucket in BUCKETS})
+    more = write(
+        tmp_path / "more", {bucket: [("参考", prose(rng, 12)) for _ in range(40)] for bucket in BUCKETS}, "more"
+    )
     found = judge([*files, *more], ["参考"])
     assert found["pairs"][0]["verdict"] == "worse"
     assert found["order_holds"] is False
