@@ -50,7 +50,10 @@ def measure_signals(
             continue
         if kind.is_numeric():
             one = _distribution(
-                _numbers(sides[0], name), _numbers(sides[1], name), kind.is_integer(), thresholds.get(name, [])
+                _numbers(sides[0], name, kind),
+                _numbers(sides[1], name, kind),
+                kind.is_integer(),
+                thresholds.get(name, []),
             )
         else:
             one = _labels(sides, name, kind)
@@ -59,14 +62,14 @@ def measure_signals(
     return out
 
 
-def _column(side: pl.LazyFrame | None, name: str) -> pl.Series:
+def _column(side: pl.LazyFrame | None, name: str, kind: pl.DataType) -> pl.Series:
     if side is None or name not in side.collect_schema():
-        return pl.Series(name, [])
+        return pl.Series(name, [], dtype=kind)
     return side.select(name).collect()[name].drop_nulls()
 
 
-def _numbers(side: pl.LazyFrame | None, name: str) -> Values:
-    values: Values = _column(side, name).cast(pl.Float64).to_numpy()
+def _numbers(side: pl.LazyFrame | None, name: str, kind: pl.DataType) -> Values:
+    values: Values = _column(side, name, kind).cast(pl.Float64).to_numpy()
     finite: Values = values[np.isfinite(values)]
     return finite
 
@@ -124,7 +127,7 @@ def position(low: float, high: float, log: bool, values: Any) -> Any:
 def _labels(sides: Sequence[pl.LazyFrame | None], name: str, kind: pl.DataType) -> dict[str, Any] | None:
     counts: dict[str, list[int]] = {}
     for n, side in enumerate(sides):
-        values = _column(side, name)
+        values = _column(side, name, kind)
         if kind == pl.Boolean:
             values = values.cast(pl.String)
         elif kind != pl.String:

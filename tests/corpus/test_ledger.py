@@ -156,14 +156,6 @@ def test_an_interrupted_build_has_the_same_ledger(
     assert rows(tmp_path / "out") == rows(everything)
 
 
-def test_two_workers_count_the_same(tmp_path: Path, tokenizer: Path) -> None:
-    src = write_wudao(tmp_path / "src", mixed(60))
-    recipe = load_recipe("zh-web")
-    for workers in (1, 2):
-        build([Input("wudao", src)], recipe, tmp_path / str(workers), workers=workers, tokenizer=tokenizer, proxy=False)
-    assert rows(tmp_path / "1") == rows(tmp_path / "2")
-
-
 def test_a_ledger_that_does_not_come_out_even_is_a_bug() -> None:
     ledger = Ledger(load_recipe("zh-web"), None)
     ledger.read("wudao", Amount(10, 100, 300))

@@ -96,3 +96,12 @@ def test_no_files_no_signals() -> None:
 @pytest.mark.parametrize(("value", "at"), [(0, 0), (99, 1), (9, 0.5), (-5, 0), (1e9, 1)])
 def test_positions_by_logarithm(value: float, at: float) -> None:
     assert position(0, 99, True, value) == pytest.approx(at)
+
+
+def test_a_side_without_files_or_without_the_column(tmp_path: Path) -> None:
+    kept = write(tmp_path / "k", lang=["zh"], a_kinds=["x,y"], repaired=[True], chars=[3])
+    found = by_name(measure_signals(kept, [], {}))
+    assert {row["value"] for row in found["a_kinds"]["values"]} == {"x", "y"}
+    assert found["repaired"]["values"] == [{"value": "true", "kept": 1, "rejected": 0}]
+    found = by_name(measure_signals(kept, write(tmp_path / "r", other=[1.5]), {}))
+    assert (found["chars"]["rejected"], found["other"]["rejected"], found["other"]["kept"]) == (0, 1, 0)
