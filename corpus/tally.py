@@ -2,7 +2,7 @@
 
 A worker that writes a shard has its texts in memory, so it counts them there, and the report need read no text again.
 Examples are the documents with the lowest hash of their id: the same ones on every run, whatever the shards.
-Cost: 3 GB of text per CPU-second.
+Cost: 2 GB of text per CPU-second.
 """
 
 from __future__ import annotations

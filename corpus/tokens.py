@@ -1,7 +1,7 @@
 """Count tokens with a tokenizer's own library: sentencepiece for tokenizer.model, tokenizers for tokenizer.json.
 
 A count is the length of what the library returns, without begin, end or any other special. Where a folder has both
-files, tokenizer.model is read: sentencepiece is twice as fast. Cost: sentencepiece 19–20 MB of Chinese per CPU-second,
+files, tokenizer.model is read: sentencepiece is twice as fast. Cost: sentencepiece 17–20 MB of Chinese per CPU-second,
 tokenizers 9, one thread.
 """
 

@@ -1,7 +1,7 @@
 """Which documents are looked at: seeded, the same on every run and machine, in proportion to what the corpus holds.
 
 A document's key is the hash of its id with the seed. Machines look at a share of each source, people at a fixed number,
-spread over source and bucket by the largest remainder; of every stratum the documents with the lowest keys. Cost: 3
+spread over source and bucket by the largest remainder; of every stratum the documents with the lowest keys. Cost: 1
 million documents per CPU-second to choose from; of the parquet files, ids and labels are read, then the chosen texts.
 """
 

@@ -1,6 +1,6 @@
 """The audit as HTML: a page of figures to file, and pages of the sample for people to read.
 
-Cost: 20 MB of sample per CPU-second. Nothing that comes from documents is run (``html``).
+Cost: 370 MB of sample per CPU-second. Nothing that comes from documents is run (``html``).
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _harmful(report: Mapping[str, Any]) -> str:
     return (
         "<p>Share of documents that the keyword check finds harmful: of all that was read of a source, and of what is "
         f"kept; with 95 % intervals, flagged over {100 * limit:g} %. Categories are of all that was read."
-        f"{html.text(note)} 采集时指读入的全部文档，保留后指清洗所余；括号内为 95 % 置信区间。</p>"
+        f"{html.text(note)}采集时指读入的全部文档，保留后指清洗所余；括号内为 95 % 置信区间。</p>"
         f"{table(rows, columns)}"
     )
 
@@ -132,7 +132,7 @@ def _keywords(report: Mapping[str, Any]) -> str:
         f"<p>Keywords: {html.text(words['library'])}; {words['terms']:,} terms. Of {words['sampled']:,} kept documents "
         f"{words['failed']:,} fail: they score {limit:g} or more in a harmful category. {words['any_hit']:,} have any "
         "word of the lists that tells something in their domain, which by itself is no fault. "
-        f"得分达到 {limit:g} 者不合格；仅含个别词语者另计，不以为过。</p>{table(rows, columns)}"
+        f"得分达到 {limit:g} 者不合格；仅含个别词语不算不合格。</p>{table(rows, columns)}"
         + _worst("Documents that fail by keywords 关键词不合格的文档", words["worst"])
     )
 

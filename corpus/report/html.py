@@ -54,8 +54,11 @@ def page(title: str, lead: str, sections: Iterable[tuple[str, str, str]], figure
 
 
 def text(value: object) -> str:
-    """Return a value as HTML text: escaped, numbers grouped, None a dash."""
-    return value if isinstance(value, Html) else escape(format_cell(value))
+    """Return a value as HTML text: escaped, numbers grouped and with a true minus sign, None a dash."""
+    if isinstance(value, Html):
+        return value
+    shown = escape(format_cell(value))
+    return shown.replace("-", "−") if isinstance(value, int | float) else shown
 
 
 def figures(entries: Sequence[tuple[str, object]]) -> str:
@@ -93,7 +96,7 @@ class Share(Html):
 
 def percent(value: float | None, digits: int = 1) -> Html:
     """Return a share as a percentage cell."""
-    return Share("–" if value is None else f"{100 * value:.{digits}f} %")
+    return Share("–" if value is None else f"{100 * value:.{digits}f} %".replace("-", "−"))
 
 
 def bar(share: float) -> Html:

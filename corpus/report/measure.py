@@ -1,7 +1,7 @@
 """Measure a corpus: ledger, funnel, domains, reasons, signals, duplicates, buckets, and what is learnt from those.
 
 Sums over texts come from the workers that wrote them (``tally``), so no text is read again but a few examples.
-Cost: 2 to 3 % of a build, and 0.5 CPU-seconds for the proxy judgement.
+Cost: 0.4 CPU-seconds for 30,000 documents (2 % of a build), and 0.6 for the proxy judgement.
 """
 
 from __future__ import annotations

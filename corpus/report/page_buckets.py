@@ -81,8 +81,8 @@ def _proxy(proxy: Mapping[str, Any]) -> str:
         for pair in proxy["pairs"]
     ]
     return (
-        f"{title}<p>Character {proxy['order']}-gram models of each bucket, {proxy['models']} of as many characters and "
-        f"the same domains, predict {html.text(on)}. Fewer bits are better. "
+        f"{title}<p>Of each bucket, {proxy['models']} character {proxy['order']}-gram models learn from as many "
+        f"characters of the same domains, and predict {html.text(on)}. Fewer bits are better. "
         "每桶取同样字数、同样领域训练字符模型，预测同一批留出文本，比特越少越好。</p>"
         f"{table(rows, columns)}<p>{html.text('; '.join(said))}.</p><p><b>{html.text(_verdict(proxy))}</b></p>"
         "<p class='soft'>The buckets were cut by a model of such text, so this checks the cut and proves no quality. "
@@ -96,6 +96,6 @@ def _verdict(proxy: Mapping[str, Any]) -> str:
     if proxy["order_holds"]:
         return "Head beats middle and middle beats tail, as the buckets promise. 头胜中、中胜尾，与分桶相符。"
     return (
-        "Head, middle and tail do not stand in that order here: this is no ground for weighting by bucket. "
-        "此处三桶并非依次递减，不足以据此加权。"
+        "Head, middle and tail are not shown to stand in that order: this is no ground for weighting by bucket. "
+        "未见头、中、尾依次递减，不足以据此加权。"
     )

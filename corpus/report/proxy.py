@@ -11,7 +11,7 @@ A bucket has two models, of disjoint samples: how far they part tells the error 
 to that of the held-out documents (paired). A difference is believed beyond three standard errors.
 
 It is a check, not proof: buckets are cut by the perplexity of a model of such reference text, so head is expected to
-win; where it does not, the cut says little. Cost: 0.5 CPU-seconds, however large the corpus (it samples at most 64
+win; where it does not, the cut says little. Cost: 0.6 CPU-seconds, however large the corpus (it samples at most 64
 parts of a bucket); ``corpus build --no-proxy`` leaves it out.
 """
 

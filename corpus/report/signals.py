@@ -5,7 +5,7 @@ reach from the 1st to the 99th percentile and over every threshold; the outermos
 lengths that spread over more than an order of magnitude are binned by their logarithm.
 
 Labels (language, kinds of boilerplate, sensitive category) are counted by value.
-Cost: 25 million values per CPU-second; no text is read.
+Cost: 19 million values per CPU-second; no text is read.
 """
 
 from __future__ import annotations
