@@ -29,7 +29,7 @@ from corpus.inspect import MADE_BY
 from corpus.report.audit_page import audit_page, sample_pages
 from workbench import manifest
 from workbench.console import emit_json, note, table
-from workbench.errors import GateFailed, InputError
+from workbench.errors import ConfigError, GateFailed, InputError
 from workbench.files import make_folder, remove, write_json, write_text
 
 SAMPLE = "sample.csv"
@@ -61,6 +61,8 @@ def audit(request: Request) -> dict[str, Any]:
     """
     clock = time.process_time()
     corpus = request.corpus
+    if not 0 <= request.seed < 1 << 64:
+        raise ConfigError(f"--seed {request.seed}", "is no 64-bit number", "give one from 0 on")
     made = manifest.read(corpus, "corpus", MADE_BY)
     standard = load_standard(request.standard)
     kept, gone = sorted((corpus / "kept").rglob("*.parquet")), sorted((corpus / "rejected").glob("*.parquet"))
@@ -147,12 +149,10 @@ def _source(
 ) -> dict[str, Any]:
     """Return what is known of a source: what is declared, and the share of harmful content, collected and kept."""
     both: list[Mapping[str, int]] = [side.categories.get(name, {}) for side in (kept, gone)]
-    categories = {
-        category: sum(side.get(category, 0) for side in both)
-        for category in [*standard.harmful, *standard.told]
-        if any(category in side for side in both)
-    }
-    other = sum(sum(side.values()) for side in both) - sum(categories.values())
+    found = sorted({category for side in both for category in side})
+    known = [*standard.harmful, *standard.told]  # lists of one's own may have other names: they count as harmful
+    order = [name for name in known if name in found] + [name for name in found if name not in known]
+    categories = {category: sum(side.get(category, 0) for side in both) for category in order}
     shares = {
         "collected": _share(kept.failed[name] + gone.failed[name], kept.sampled[name] + gone.sampled[name]),
         "kept": _share(kept.failed[name], kept.sampled[name]),
@@ -163,7 +163,7 @@ def _source(
         "origin": dict(origin),
         "documents": {side: counts.get(name, 0) for side, counts in counted.items()},
         **shares,
-        "categories": categories | ({"other": other} if other else {}),
+        "categories": categories,
         "kept_categories": dict(both[0]),
         "flagged": judged_share > standard.source.max_harmful_share,
     }

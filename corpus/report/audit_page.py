@@ -88,8 +88,7 @@ def _origins(sources: Sequence[Mapping[str, Any]]) -> str:
 def _harmful(report: Mapping[str, Any]) -> str:
     standard = report["standard"]
     limit = standard["source"]["max_harmful_share"]
-    order = [*standard["harmful"], *standard["told"], "other"]
-    names = [name for name in order if any(name in one["categories"] for one in report["sources"])]
+    names = list(dict.fromkeys(name for one in report["sources"] for name in one["categories"]))
     rows = []
     for one in report["sources"]:
         seen = max(1, one["collected"]["sampled"])

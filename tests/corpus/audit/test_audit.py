@@ -177,6 +177,7 @@ def test_hostile_documents_are_shown_and_not_run(corpus: Path, tmp_path: Path) -
     (lists / "<b>类.txt").write_text("天色已经晚了\t1\n大家都很高兴\t1\n谁也没有说话\t1\n", encoding="utf-8")
     report = audit(Request(corpus, standard(tmp_path, sample=4000), sensitive=lists))
     assert "<b>类" in report["keywords"]["terms_by_category"]
+    assert any(one["categories"].get("<b>类", 0) == one["collected"]["harmful"] > 0 for one in report["sources"])
     assert report["keywords"]["worst"], "believed words of every text: something must fail"
     for file in (corpus / "audit").glob("*.html"):
         assert Page(file.read_text(encoding="utf-8")).foreign == []
@@ -296,6 +297,12 @@ def test_what_is_no_standard_and_no_corpus(tmp_path: Path, corpus: Path) -> None
         audit(Request(corpus, "tc260-004"))
     with pytest.raises(InputError, match="no such folder"):
         audit(Request(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="is no 64-bit number"):
+        audit(Request(corpus, seed=-1))
+    with pytest.raises(InputError, match="no such folder"):
+        audit(Request(corpus, sensitive=tmp_path / "none"))
+    with pytest.raises(InputError, match="cannot be read"):
+        audit(Request(corpus, verdicts=tmp_path / "none.csv"))
     shutil.rmtree(corpus / "kept")
     with pytest.raises(InputError, match="has no kept document"):
         audit(Request(corpus))
