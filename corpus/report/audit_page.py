@@ -45,10 +45,10 @@ def audit_page(report: Mapping[str, Any], pages: int) -> str:
     rows = [{**gate, "state": Html(_STATES[gate["state"]])} for gate in report["gates"]]
     columns = {
         "gate": "figure 指标",
+        "state": "state 状态",
         "clause": "clause 条款",
         "found": "found 结果",
         "needed": "needed 要求",
-        "state": "state 状态",
     }
     sections = [
         ("gates", "Figures of the standard 标准指标", table(rows, columns)),
