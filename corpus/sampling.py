@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 import xxhash
 
-from corpus.stages.base import Survivors
+if TYPE_CHECKING:  # the package of stages imports this module
+    from corpus.stages.base import Survivors
 
 
 def keys_of(ids: pl.Series) -> pl.Series:

@@ -15,10 +15,13 @@ from typing import Any
 import polars as pl
 
 from corpus.engine.store import Store
+from corpus.ledger import Amount, taken_inside
 from corpus.recipe import Recipe, Step
 from corpus.rows import BUCKETS, DOCS_PER_SHARD, SOURCE, VERDICT
 from corpus.sources import Chunk, Source, Span
 from corpus.stages.gate import condition
+from corpus.tally import Tally
+from corpus.tokens import count_tokens
 from workbench import manifest
 from workbench.files import atomic_path, read_json, write_json
 
@@ -33,6 +36,7 @@ class Job:
     out: Path
     recipe: Recipe
     carried: Mapping[str, str] = field(default_factory=dict)  # the inputs' own signals, with their kinds
+    tokenizer: Path | None = None  # the file that counts tokens for the ledger; None: they are not counted
 
     @property
     def store(self) -> Store:
@@ -76,6 +80,8 @@ def read_span(work: SpanJob) -> dict[str, Any]:
         batch = _batch(chunk, work, number)
         records += len(batch)
         read_account = {"step": "00-read", "rows": len(batch), "cpu_seconds": time.process_time() - clock}
+        batch = _with_tokens(batch, None, work.job, read_account)
+        read_account["raw"] = asdict(Amount.of(batch))
         marked, steps = run_steps(batch, work.job, 0)
         store.write(0, f"{number:010d}", marked, [read_account, *steps])
         clock = time.process_time()
@@ -107,13 +113,14 @@ def run_steps(batch: pl.DataFrame, job: Job, number: int) -> tuple[pl.DataFrame,
 
     Returns:
         All documents in their order, with the columns that were known at the start and those of the pass; and an
-        account of each step: rows in, reasons, CPU seconds.
+        account of each step: rows in, reasons, CPU seconds, and what it took inside texts if it rewrites them.
     """
     out: list[pl.DataFrame] = []
     accounts = []
     for step in job.recipe.of_pass(number):
         clock = time.process_time()
         rows, reasons = len(batch), {}
+        before = batch
         batch = _mark(step, batch, job.desk(step))
         assert len(batch) == rows, f"{step.label} changed the number of rows"
         if step.stage.name == "gate":
@@ -122,10 +129,29 @@ def run_steps(batch: pl.DataFrame, job: Job, number: int) -> tuple[pl.DataFrame,
             out.append(gone)
             batch = batch.filter(pl.col("stage").is_null())
         seconds = time.process_time() - clock
-        accounts.append({"step": step.label, "rows": rows, "reasons": reasons, "cpu_seconds": seconds})
+        account: dict[str, Any] = {"step": step.label, "rows": rows, "reasons": reasons, "cpu_seconds": seconds}
+        if "text" in step.stage.writes:
+            changed = before["text"].ne_missing(batch["text"])
+            batch = _with_tokens(batch, changed, job, account)
+            account["inside"] = taken_inside(before, batch, int(changed.sum()))
+        accounts.append(account)
     if "stage" not in batch.columns:
         batch = batch.with_columns(pl.lit(None, kind).alias(name) for name, kind in VERDICT.items())
     return pl.concat([*out, batch], how="diagonal").select(batch.columns).sort("doc"), accounts
+
+
+def _with_tokens(batch: pl.DataFrame, changed: pl.Series | None, job: Job, account: dict[str, Any]) -> pl.DataFrame:
+    """Count the tokens of all texts, or anew of those that changed; the account keeps what that cost."""
+    if job.tokenizer is None:
+        return batch
+    clock = time.process_time()
+    if changed is None:
+        tokens = count_tokens(job.tokenizer, batch["text"])
+    else:
+        rows = changed.arg_true()
+        tokens = batch["tokens"].clone().scatter(rows, count_tokens(job.tokenizer, batch["text"].gather(rows)))
+    account["token_seconds"] = time.process_time() - clock
+    return batch.with_columns(tokens.alias("tokens"))
 
 
 def _mark(step: Step, batch: pl.DataFrame, desk: Path) -> pl.DataFrame:
@@ -147,6 +173,8 @@ def pass_shard(work: tuple[Job, int, str]) -> None:
     before = {name for n in range(number) for step in job.recipe.of_pass(n) for name in step.stage.writes}
     before |= set(SOURCE) | set(job.carried)
     needed = {name for step in steps for name in step.reads} & before - set(VERDICT)
+    if job.tokenizer is not None and "text" in written:
+        needed, written = needed | {"tokens"}, written | {"tokens"}
     clock = time.process_time()
     batch = job.store.survivors(shard, sorted(needed), number)
     loading = {"step": "00-read", "rows": 0, "reasons": {}, "cpu_seconds": time.process_time() - clock}
@@ -156,11 +184,11 @@ def pass_shard(work: tuple[Job, int, str]) -> None:
     job.store.write(number, shard, marked.select(columns), [loading, *accounts])
 
 
-def write_shard(work: tuple[Job, int, str]) -> list[dict[str, Any]]:
-    """Write a shard's documents, the kept by bucket and the rejected, as parquet; return the parts' entries."""
+def write_shard(work: tuple[Job, int, str]) -> tuple[list[dict[str, Any]], Tally]:
+    """Write a shard as parquet, the kept by bucket and the rejected; return the parts' entries, and a tally."""
     job, number, shard = work
     *gone, kept = job.store.everything(shard, job.recipe.passes)
-    name, entries = f"part-{number:05d}.parquet", []
+    name, entries, tally = f"part-{number:05d}.parquet", [], Tally()
     rejected = pl.concat([*gone, kept.clear()], how="diagonal").sort("doc")  # kept has the columns of all passes
     places = [(job.out / "rejected" / name, _columns(rejected, job, verdict=True))]
     for bucket in BUCKETS:
@@ -172,7 +200,8 @@ def write_shard(work: tuple[Job, int, str]) -> list[dict[str, Any]]:
         with atomic_path(path) as temporary:
             rows.write_parquet(temporary, compression="zstd", compression_level=3, statistics=True)
         entries.append(manifest.describe_file(path, job.out, rows=len(rows)))
-    return entries
+        tally.add(Tally.of(rows))
+    return entries, tally
 
 
 def _columns(rows: pl.DataFrame, job: Job, *, verdict: bool) -> pl.DataFrame:
@@ -182,6 +211,8 @@ def _columns(rows: pl.DataFrame, job: Job, *, verdict: bool) -> pl.DataFrame:
     """
     first = ["id", "text", "title", "source", "domain", "weight", "lang", "bucket"]
     signals = [*job.carried, *(name for step in job.recipe.steps for name in step.stage.writes)]
+    if job.tokenizer is not None:
+        signals.append("tokens")
     names = [*first, *(n for n in dict.fromkeys(signals) if n not in first and n not in VERDICT)]
     if verdict:
         names += list(VERDICT)

@@ -1,37 +1,20 @@
-"""The report as one HTML page: no script, no address outside, light and dark, Chinese set in Chinese faces.
+"""The report as one HTML page: how the corpus came about, what is in it, what was left out, and why.
 
-Everything that comes from documents is escaped; a hostile title is shown, not run.
+Everything that comes from documents is escaped (``html``); a hostile title is shown, not run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from corpus.report import html
+from corpus.report.charts import distributions
+from corpus.report.html import Html, bar, details, document, percent, table
+from corpus.report.page_buckets import buckets
 from workbench.console import format_cell
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c1b19; --paper: #faf8f3; --line: #d9d3c5; --soft: #6f685a; --bar: #8a3b2a; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #ebe6da; --paper: #17161a; --line: #3a3740; --soft: #a59d8c; --bar: #d98a6f; } }
-* { box-sizing: border-box }
-body { margin: 0 auto; max-width: 68rem; padding: 2rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.6 system-ui, "Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei", sans-serif }
-h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.15rem; margin: 2.5rem 0 .6rem }
-p.lead { color: var(--soft); margin: .25rem 0 1.5rem }
-.figures { display: flex; flex-wrap: wrap; gap: .5rem 2.5rem } .figures b { display: block; font-size: 1.5rem }
-.wide { overflow-x: auto }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem }
-th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
-th { color: var(--soft); font-weight: 500 } .n { text-align: right }
-.share { display: inline-block; height: .6rem; background: var(--bar); min-width: 1px; vertical-align: baseline }
-.text { white-space: pre-wrap; overflow-wrap: anywhere; color: var(--soft); font-size: .88rem; max-width: 46rem }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.2rem }
-figure { margin: 0 } figcaption { font-size: .85rem; color: var(--soft) }
-svg { width: 100%; height: 4.5rem; display: block }
-rect { fill: var(--bar) } details { margin: .2rem 0 } summary { cursor: pointer }
-"""
+DOMAINS = 60  # rows of the table of domains; the others are summed up
 
 
 def page(report: Mapping[str, Any]) -> str:
@@ -41,124 +24,193 @@ def page(report: Mapping[str, Any]) -> str:
         report: What ``measure`` returned.
     """
     results = report["results"]
-    share = results["kept"] / max(1, results["records"])
     rate = results["bytes_read"] / 1e6 / max(1e-9, results["cpu_seconds"])
-    figures = [
-        ("records read 读入", results["records"]),
-        ("kept 保留", results["kept"]),
-        ("kept share 保留率", f"{share:.1%}"),
-        ("characters kept 保留字数", report["kept"]["chars"]),
-        ("unreadable 不可读", results["unreadable"]),
-        ("MB per CPU-second 每核秒", rate),
+    raw = next(row for row in report["ledger"]["total"] if row["kind"] == "raw")
+    entries: list[tuple[str, object]] = [
+        ("records read 读入文档", results["records"]),
+        ("kept 保留文档", results["kept"]),
+        ("kept share 保留率", percent(results["kept"] / max(1, results["records"]))),
+        ("effective characters 有效字数", report["kept"]["chars"]),
+        ("of all characters 占读入字数", percent(report["kept"]["chars"] / max(1, raw["chars"]))),
     ]
-    parts = [
-        "<!doctype html><html lang='zh'><head><meta charset='utf-8'>",
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-        f"<title>研墨 · corpus report · {escape(report['recipe'])}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>语料报告 · Corpus report</h1><p class='lead'>recipe {escape(report['recipe'])}</p>",
-        "<div class='figures'>" + "".join(f"<div><b>{_cell(v)}</b>{escape(k)}</div>" for k, v in figures) + "</div>",
-        _section("Funnel 漏斗", _funnel(report["steps"], results["records"])),
-        _section("Sources and domains 来源与领域", _table(report["by_domain"], _DOMAIN)),
-        _section("Buckets 分桶", _table(report["by_bucket"], _BUCKET)),
-        _section("Why documents were rejected 剔除原因", _reasons(report["reasons"])),
-        _section("Signals of the kept 保留文档的信号", _histograms(report["signals"])),
-        _section("Samples by bucket 各桶样例", _samples(report["samples"])),
+    if "tokens" in report["kept"]:
+        entries.append(("effective tokens 有效词元", report["kept"]["tokens"]))
+    entries += [("unreadable 不可读", results["unreadable"]), ("MB per CPU-second 每核秒", rate)]
+    reasons = {(one["stage"], one["reason"]): one["documents"] for one in report["reasons"]}
+    sections = [
+        ("ledger", "Ledger 账本", _ledger(report["ledger"])),
+        ("funnel", "Funnel 漏斗", _funnel(report["steps"], results["records"])),
+        ("domains", "Sources and domains 来源与领域", _domains(report["by_domain"])),
+        ("buckets", "Buckets 分桶", buckets(report)),
+        ("reasons", "Why documents were rejected 剔除原因", _reasons(report["reasons"])),
+        ("duplicates", "Duplicates 重复簇", _clusters(report["clusters"])),
+        ("signals", "Signals and thresholds 信号与阈值", distributions(report["signals"], reasons)),
+        ("samples", "Samples by bucket 各桶样例", _samples(report["samples"])),
     ]
     if report["unreadable"]:
-        columns = {"file": "file", "offset": "byte", "cause": "cause"}
-        parts.append(_section("Unreadable records 不可读的记录", _table(report["unreadable"], columns)))
-    return "\n".join([*parts, "</body></html>\n"])
+        columns = {"file": "file 文件", "offset": "byte 字节", "cause": "cause 原因"}
+        sections.append(("unreadable", "Unreadable records 不可读的记录", table(report["unreadable"], columns)))
+    lead = f"recipe 配方 {report['recipe']}"
+    return html.page("语料报告 Corpus report", lead, sections, html.figures(entries))
 
 
-_DOMAIN = {
-    "source": "source",
-    "domain": "domain",
-    "kept": "kept",
-    "rejected": "rejected",
-    "kept_chars": "characters kept",
-}
-_BUCKET = {
-    "bucket": "bucket",
-    "documents": "documents",
-    "chars": "characters",
-    "perplexity": "median perplexity",
-    "quality": "median quality",
-}
+def _ledger(ledger: Mapping[str, Any]) -> str:
+    sources = sorted({row["source"] for row in ledger["rows"]})
+    parts = [
+        "<p>raw − everything taken = effective, exactly, in every column. Text taken inside documents is counted "
+        "where a step rewrites them; below zero means that it made them longer. "
+        "读入减去各步所取，恰等于有效；文档内删去的文字记在改写它的那一步，负数表示变长。</p>",
+        _account(ledger["total"]),
+    ]
+    if ledger["tokenizer"] is None:
+        note = "Tokens were not counted: corpus build --tokenizer DIR does. 未统计词元。"
+    else:
+        note = f"Tokens are counted by {ledger['tokenizer']}. 词元由该分词器统计。"
+    parts.append(f"<p class='soft'>{html.text(note)}</p>")
+    if len(sources) > 1:
+        for source in sources:
+            parts.append(details(source, _account([row for row in ledger["rows"] if row["source"] == source])))
+    return "".join(parts)
 
 
-def _cell(value: object) -> str:
-    return escape(format_cell(value))
-
-
-def _section(title: str, body: str) -> str:
-    return f"<h2>{escape(title)}</h2>{body}"
-
-
-def _table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
-    shown = [name for name in columns if any(name in row for row in rows)]
-    numeric = {name for name in shown if all(isinstance(row.get(name), int | float | None) for row in rows)}
-
-    def line(tag: str, cells: Iterable[tuple[str, str]]) -> str:
-        return "<tr>" + "".join(f"<{tag}{' class=n' if n in numeric else ''}>{c}</{tag}>" for n, c in cells) + "</tr>"
-
-    head = line("th", ((name, escape(columns[name])) for name in shown))
-    body = "".join(line("td", ((name, _cell(row.get(name))) for name in shown)) for row in rows)
-    return f"<div class='wide'><table>{head}{body}</table></div>"
+def _account(rows: Sequence[Mapping[str, Any]]) -> str:
+    raw = max(1, rows[0]["chars"])
+    left, shown = 0, []
+    for row in rows:
+        sign = 1 if row["kind"] in ("raw", "effective") else -1
+        left = row["chars"] if sign == 1 else left - row["chars"]
+        one: dict[str, Any] = {
+            "operation": {"raw": "raw 读入", "effective": "effective 有效"}.get(row["kind"], row["operation"])
+        }
+        for name in ("documents", "rewritten", "chars", "tokens"):
+            if name in row:
+                hidden = name == "documents" and row["kind"] == "inside"
+                one[name] = None if hidden else row[name] if name == "rewritten" else sign * row[name]
+        shown.append({**one, "share": percent(sign * row["chars"] / raw, 2), "left": bar(left / raw)})
+    columns = {
+        "operation": "operation 操作",
+        "documents": "documents 文档",
+        "rewritten": "texts rewritten 改写",
+        "chars": "characters 字数",
+        "tokens": "tokens 词元",
+        "share": "of raw 占读入",
+        "left": "left 剩余",
+    }
+    return table(shown, columns, sums=(0, len(rows) - 1))
 
 
 def _funnel(steps: Sequence[Mapping[str, Any]], records: int) -> str:
     rows = []
     for step in steps:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in step["reasons"].items())
-        width = 16 * step["rows_out"] / max(1, records)
-        rows.append(
-            f"<tr><td>{escape(step['name'])}</td><td class=n>{step['rows_in']:,}</td>"
-            f"<td class=n>{step['rows_out']:,}</td><td><span class='share' style='width:{width:.2f}rem'></span></td>"
-            f"<td>{escape(reasons)}</td><td class=n>{step['cpu_seconds']:.2f}</td></tr>"
-        )
-    head = "<tr><th>step<th class=n>in<th class=n>out<th><th>rejected for<th class=n>CPU s</tr>"
-    return f"<div class='wide'><table>{head}{''.join(rows)}</table></div>"
+        row = {"step": step["name"], "in": step["rows_in"], "out": step["rows_out"]}
+        row["bar"] = bar(step["rows_out"] / max(1, records))
+        rows.append({**row, "reasons": reasons, "cpu": step["cpu_seconds"]})
+    columns = {"step": "step 步骤", "in": "in 进", "out": "out 出", "bar": ""}
+    columns |= {"reasons": "rejected for 剔除", "cpu": "CPU s 秒"}
+    sources = sorted({source for step in steps for source in step["by_source"]})
+    parts = [table(rows, columns)]
+    if len(sources) > 1:
+        parts.append("<h3>Documents left, by source 各来源所余文档</h3>")
+        first = {source: max(1, steps[0]["by_source"][source]["rows_out"]) for source in sources}
+        cells = [
+            {"step": step["name"]}
+            | {source: step["by_source"][source]["rows_out"] for source in sources}
+            | {f"{source}%": percent(step["by_source"][source]["rows_out"] / first[source]) for source in sources}
+            for step in steps
+        ]
+        columns = {"step": "step 步骤"}
+        for source in sources:
+            columns |= {source: source, f"{source}%": ""}
+        parts.append(table(cells, columns))
+    return "".join(parts)
+
+
+def _domains(rows: Sequence[Mapping[str, Any]]) -> str:
+    shown = []
+    for row in rows[:DOMAINS]:
+        share = row["kept"] / max(1, row["kept"] + row["rejected"])
+        shown.append({**row, "share": percent(share)})
+    columns = {
+        "source": "source 来源",
+        "domain": "domain 领域",
+        "kept": "kept 保留",
+        "rejected": "rejected 剔除",
+        "share": "kept share 保留率",
+        "kept_chars": "characters kept 保留字数",
+        "kept_tokens": "tokens kept 保留词元",
+    }
+    rest = rows[DOMAINS:]
+    more = (
+        f"<p class='soft'>and {len(rest):,} more domains: {sum(row['kept'] for row in rest):,} kept</p>" if rest else ""
+    )
+    return table(shown, columns) + more
 
 
 def _reasons(reasons: Sequence[Mapping[str, Any]]) -> str:
     parts = []
     for reason in reasons:
-        shown = []
-        for example in reason["examples"]:
-            of = f" ⟵ {escape(example['duplicate_of'])}" if example["duplicate_of"] else ""
-            label = f"{escape(example['id'])} · {escape(example['detail'] or '')}{of}"
-            shown.append(f"<div>{label}</div><div class='text'>{escape(example['text'])}</div>")
-        title = f"{escape(reason['stage'])} · {escape(reason['reason'])} · {reason['documents']:,}"
-        parts.append(f"<details><summary>{title}</summary>{''.join(shown)}</details>")
-    return "".join(parts) or "<p>none</p>"
+        shown = "".join(
+            document(
+                (one["id"], one["title"], one["detail"], f"⟵ {one['duplicate_of']}" if one["duplicate_of"] else None),
+                one["text"],
+            )
+            for one in reason["examples"]
+        )
+        sources = ", ".join(f"{name} {count:,}" for name, count in sorted(reason["by_source"].items()))
+        more = f" ({sources})" if len(reason["by_source"]) > 1 else ""
+        size = f"{reason['documents']:,} documents 文档, {reason['chars']:,} characters 字"
+        parts.append(details(f"{reason['stage']} · {reason['reason']} · {size}{more}", shown))
+    return "".join(parts) or "<p>none 无</p>"
 
 
-def _histograms(signals: Sequence[Mapping[str, Any]]) -> str:
-    figures = []
-    for signal in signals:
-        counts = signal["counts"]
-        if not counts:
-            continue
-        top, width = max(counts), 100 / len(counts)
-        bars = "".join(
-            f"<rect x='{n * width:.2f}' y='{40 - 40 * c / top:.2f}' "
-            f"width='{width * 0.9:.2f}' height='{40 * c / top:.2f}'/>"
-            for n, c in enumerate(counts)
-        )
-        low, mid, high = (format_cell(signal[key]) for key in ("low", "p50", "high"))
-        figures.append(
-            f"<figure><svg viewBox='0 0 100 40' preserveAspectRatio='none' role='img'>{bars}</svg>"
-            f"<figcaption>{escape(signal['signal'])}: {low} … median {mid} … {high}</figcaption></figure>"
-        )
-    return f"<div class='grid'>{''.join(figures)}</div><p class='lead'>from the 1st to the 99th percentile</p>"
+def _clusters(clusters: Mapping[str, Any]) -> str:
+    if not clusters["clusters"]:
+        return "<p>none 无</p>"
+    sizes = []
+    for one in clusters["sizes"]:
+        upper = "+" if one["to"] is None else "" if one["to"] == one["from"] else f"–{one['to']:,}"
+        sizes.append({"size": f"{one['from']:,}{upper}", "clusters": one["clusters"], "duplicates": one["duplicates"]})
+    columns = {
+        "size": "documents in a cluster 簇内文档",
+        "clusters": "clusters 簇数",
+        "duplicates": "duplicates rejected 剔除的重复",
+    }
+    parts = [
+        f"<p>{clusters['documents']:,} documents are in {clusters['clusters']:,} clusters of such as say the same. "
+        "The root is where a chain of duplicates ends: the document that stood for all. 重复链的尽头为该簇的代表。</p>",
+        table(sizes, columns),
+    ]
+    for key, title in (
+        ("near", "Largest with near-duplicates 含近似重复的最大簇"),
+        ("exact", "Largest of exact copies 完全重复的最大簇"),
+    ):
+        if clusters[key]:
+            parts.append(f"<h3>{title}</h3>" + "".join(_cluster(one) for one in clusters[key]))
+    return "".join(parts)
+
+
+def _cluster(one: Mapping[str, Any]) -> str:
+    root = one["root"]
+    kinds = ", ".join(f"{one[kind]:,} {kind}" for kind in ("near", "exact") if one[kind])
+    name = root.get("title") or root["id"]
+    shown = [document(("root 代表", root["id"], root.get("domain"), root.get("title")), root.get("text", ""))]
+    for member in one["members"]:
+        like = Html("") if member["jaccard"] is None else f"Jaccard {format_cell(member['jaccard'])}"
+        shown.append(document((member["id"], member.get("title"), like), member.get("text", "")))
+    left_out = one["size"] - 1 - len(one["members"])
+    more = f"<p class='soft'>and {left_out:,} more</p>" if left_out else ""
+    return details(f"{one['size']:,} documents ({kinds}): {name}", "".join(shown) + more)
 
 
 def _samples(samples: Sequence[Mapping[str, Any]]) -> str:
     parts = []
     for bucket in samples:
-        texts = "".join(
-            f"<div>{escape(one['id'])} · {escape(one['domain'])}</div><div class='text'>{escape(one['text'])}</div>"
-            for one in bucket["examples"]
-        )
-        parts.append(f"<details><summary>{escape(bucket['bucket'])}</summary>{texts}</details>")
+        texts = []
+        for one in bucket["examples"]:
+            known = [
+                f"{name} {format_cell(one[name])}" for name in ("perplexity", "quality") if one.get(name) is not None
+            ]
+            texts.append(document((one["id"], one["domain"], one["title"], *known), one["text"]))
+        parts.append(details(bucket["bucket"], "".join(texts), opened=True))
     return "".join(parts)

@@ -65,7 +65,7 @@ class Shape:
         lines = np.zeros((len(flat), 2), np.int64)
         repeated = np.zeros(len(flat), np.int64)
         count_classes(flat.chars, flat.offsets, class_table(), counts, lines)
-        count_repeats(flat.chars, flat.offsets, self.repeat_chars, repeated)
+        count_repeats(flat.chars, flat.offsets, class_table(), self.repeat_chars, repeated)
         visible = counts.sum(axis=1) - counts[:, SPACE]
         han = counts[:, HAN] + counts[:, TRADITIONAL]
 
@@ -113,10 +113,13 @@ def count_classes(
 
 
 @compiled
-def count_repeats(chars: CodePoints, offsets: Offsets, n: int, repeated: NDArray[np.int64]) -> None:
+def count_repeats(
+    chars: CodePoints, offsets: Offsets, table: NDArray[np.uint8], n: int, repeated: NDArray[np.int64]
+) -> None:
     """Count the characters covered by n-grams that occurred earlier in the same document.
 
-    Open addressing over 64-bit hashes, cleared by generation: no memory per document.
+    White space does not count: the indentation of code is no repetition. Open addressing over 64-bit hashes, cleared by
+    generation: no memory per document.
     """
     longest = 0
     for i in range(len(offsets) - 1):
@@ -130,17 +133,21 @@ def count_repeats(chars: CodePoints, offsets: Offsets, n: int, repeated: NDArray
     leaving = np.uint64(1)
     for _ in range(n):
         leaving *= base
+    visible = np.empty(longest, np.uint32)
     for i in range(len(offsets) - 1):
-        start, end = offsets[i], offsets[i + 1]
+        start, end = 0, 0
+        for k in range(offsets[i], offsets[i + 1]):
+            visible[end] = chars[k]
+            end += table[chars[k]] != SPACE
         mask = 63  # the part of the table in use grows with the document: short ones stay in the cache
         while mask + 1 < 2 * (end - start):
             mask = 2 * mask + 1
         value = np.uint64(0)
         covered = start  # everything before it is counted
         for k in range(start, end):
-            value = value * base + np.uint64(chars[k])
+            value = value * base + np.uint64(visible[k])
             if k - start >= n:
-                value -= np.uint64(chars[k - n]) * leaving
+                value -= np.uint64(visible[k - n]) * leaving
             if k - start < n - 1:
                 continue
             mixed = value ^ (value >> np.uint64(32))

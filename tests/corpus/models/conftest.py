@@ -17,6 +17,7 @@ name: small
 steps:
   - normalise
   - shape
+  - language
   - gate: {stage: rules, reject: {short: chars < 20}}
   - fingerprint
   - exact

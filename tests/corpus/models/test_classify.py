@@ -91,7 +91,7 @@ def test_weak_labels_of_text_and_a_corpus_make_a_model_for_a_recipe(tmp_path: Pa
     assert sum(record["results"]["labels"]["positive"].values()) == len(kept.filter(domain="新闻"))
     assert [one["label"] for one in record["inputs"]] == ["positive", "negative"]
     recipe = tmp_path / "r.yaml"
-    recipe.write_text(f"steps: [shape, perplexity, quality: {{model: {out}}}, bucket]\n", encoding="utf-8")
+    recipe.write_text(f"steps: [shape, language, perplexity, quality: {{model: {out}}}, bucket]\n", encoding="utf-8")
     build(
         [Input("wudao", write_wudao(tmp_path / "src", mixed(40)))], load_recipe(str(recipe)), tmp_path / "b", workers=1
     )

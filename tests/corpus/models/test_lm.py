@@ -117,7 +117,7 @@ def test_a_model_of_a_corpus_judges_the_next_build(tmp_path: Path, corpus: Path)
     manifest = json.loads((corpus / "manifest.json").read_text(encoding="utf-8"))
     assert (entry["path"], entry["fingerprint"]) == (str(corpus), manifest["fingerprint"])
     recipe = tmp_path / "r.yaml"
-    recipe.write_text(f"steps: [shape, perplexity: {{model: {out}}}, bucket]\n", encoding="utf-8")
+    recipe.write_text(f"steps: [shape, language, perplexity: {{model: {out}}}, bucket]\n", encoding="utf-8")
     build(
         [Input("wudao", write_wudao(tmp_path / "src", mixed(40)))], load_recipe(str(recipe)), tmp_path / "b", workers=1
     )

@@ -21,6 +21,7 @@ name: judged
 steps:
   - normalise
   - shape
+  - language
   - perplexity: {model: LM}
   - quality: {model: QUALITY}
   - bucket: {min_documents: 1000000}
