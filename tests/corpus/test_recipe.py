@@ -11,7 +11,7 @@ import pytest
 
 from corpus.build import Input, build, carried_signals
 from corpus.cli import command
-from corpus.recipe import load_recipe
+from corpus.recipe import load_recipe, recipe_for
 from workbench import manifest
 from workbench.errors import ConfigError
 
@@ -96,8 +96,47 @@ def test_resources_are_part_of_the_fingerprint(tmp_path: Path) -> None:
     assert len(marks) == 2
 
 
-@pytest.mark.parametrize("name", ["zh-web", "en-web", "code"])
+@pytest.mark.parametrize("name", ["zh-web", "en-web", "code", "mixed"])
 def test_every_shipped_recipe_runs(tmp_path: Path, name: str) -> None:
     inputs, _ = write(tmp_path)
     results = build(inputs, load_recipe(name), tmp_path / "out", workers=1)
     assert results["kept"] + results["rejected"] == 10
+
+
+def test_a_recipe_for_the_sources(tmp_path: Path) -> None:
+    assert recipe_for(["wudao", "books"]) == "zh-web"
+    assert recipe_for(["openwebtext"]) == "en-web"
+    assert recipe_for(["code"]) == "code"
+    assert recipe_for(["wudao", "code"]) == recipe_for(["openwebtext", "jsonl"]) == "mixed"
+
+
+def test_mixed_takes_each_document_by_its_language(tmp_path: Path) -> None:
+    rng = random.Random(8)
+    english = (
+        "They wrote to the editor of the paper and asked him to have the story printed with the names of all who "
+        "were there. He said that it would be done when the week was over, and that nobody should worry about it."
+    )
+    texts = [
+        *({"id": f"zh{n}", "text": prose(rng)} for n in range(5)),
+        {"id": "en", "text": english},
+        {"id": "en-short", "text": "Too short to be of use."},
+        {"id": "zh-short", "text": "太短了。"},
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in texts), "utf-8")
+    (tmp_path / "repo").mkdir()
+    code = 'def area(width, height):\n    """Return Ａ."""\n    return width * height\n'
+    (tmp_path / "repo" / "area.py").write_text(code, encoding="utf-8")
+    words = ["build", "--src", f"jsonl={tmp_path / 'a.jsonl'}@2", "--src", f"code={tmp_path / 'repo'}"]
+    assert command([*words, "--out", str(tmp_path / "out"), "--workers", "1"]) == 0
+    assert manifest.read(tmp_path / "out", "corpus", "").config["name"] == "mixed"
+    rows = {row["id"].rpartition("/")[2]: row for row in kept(tmp_path / "out").to_dicts()}
+    assert {name: row["lang"] for name, row in rows.items()} == {
+        **{f"zh{n}": "zh" for n in range(5)},
+        "en": "en",
+        "area.py": "code",
+    }
+    assert rows["area.py"]["text"].rstrip("\n") == code.rstrip("\n")  # neither layout nor full-width letters change
+    assert (rows["en"]["weight"], rows["area.py"]["weight"]) == (2, 1)
+    gone = pl.read_parquet(tmp_path / "out" / "rejected" / "*.parquet")
+    assert set(gone["reason"]) == {"short"}
+    assert sorted(detail.partition("=")[0] for detail in gone["detail"]) == ["chars", "words"]
