@@ -87,7 +87,9 @@ def _sign(chars: CodePoints, offsets: Offsets, a: NDArray[np.uint32], b: NDArray
                 h = np.uint32(np.uint32(h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
                 h = np.uint32(np.uint32(h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
                 block[k] = np.uint32(h ^ (h >> np.uint32(16)))
-            for p in range(len(a)):  # the minimum of a block is a reduction, which LLVM turns into vectors: 8 times faster
+            for p in range(
+                len(a)
+            ):  # the minimum of a block is a reduction, which LLVM turns into vectors: 8 times faster
                 scale, shift, least = a[p], b[p], out[i, p]
                 for k in range(n):
                     least = min(least, np.uint32(np.uint32(scale * block[k]) + shift))

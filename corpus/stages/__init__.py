@@ -9,11 +9,13 @@ from corpus.stages.bucket import Bucket
 from corpus.stages.decontaminate import Decontaminate
 from corpus.stages.exact import Exact, Fingerprint
 from corpus.stages.gate import Gate
+from corpus.stages.lines import Lines
 from corpus.stages.near import MinHash, Near
 from corpus.stages.normalise import Normalise
 from corpus.stages.perplexity import Perplexity
 from corpus.stages.private import Private
 from corpus.stages.quality import Quality
+from corpus.stages.repetition import Repetition
 from corpus.stages.sensitive import Sensitive
 from corpus.stages.shape import Shape
 from corpus.stages.simplify import Simplify
@@ -26,6 +28,8 @@ STAGES: dict[str, type[Any]] = {
         Boilerplate,
         Private,
         Shape,
+        Repetition,
+        Lines,
         Words,
         Gate,
         Simplify,
