@@ -10,12 +10,14 @@ from corpus.stages.decontaminate import Decontaminate
 from corpus.stages.exact import Exact, Fingerprint
 from corpus.stages.gate import Gate
 from corpus.stages.language import Language
+from corpus.stages.lines import Lines
 from corpus.stages.near import MinHash, Near
 from corpus.stages.normalise import Normalise
 from corpus.stages.perplexity import Perplexity
 from corpus.stages.private import Private
 from corpus.stages.quality import Quality
 from corpus.stages.repeated_lines import LineKeys, RepeatedLines
+from corpus.stages.repetition import Repetition
 from corpus.stages.sensitive import Sensitive
 from corpus.stages.shape import Shape
 from corpus.stages.simplify import Simplify
@@ -31,6 +33,8 @@ STAGES: dict[str, type[Any]] = {
         Private,
         Shape,
         Language,
+        Repetition,
+        Lines,
         Words,
         Gate,
         Simplify,
