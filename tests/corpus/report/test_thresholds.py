@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from corpus.recipe import load_recipe, shipped
 from corpus.report.thresholds import comparisons, thresholds_by_signal, thresholds_of
-from corpus.stages.gate import condition
 
 
 @pytest.mark.parametrize(
@@ -44,25 +45,24 @@ def test_every_form_of_the_shipped_recipes_is_found() -> None:
     """Each signal that a shipped gate compares with a number has a threshold; every other gate asks for null alone."""
     for name in shipped():
         recipe = load_recipe(name)
-        found = {(one.stage, one.reason, one.signal) for one in thresholds_of(recipe)}
+        found = {(one.condition, one.signal) for one in thresholds_of(recipe)}
         for step in recipe.steps:
             if step.stage.name != "gate":
                 continue
-            for reason, text in step.stage.reject.items():  # type: ignore[attr-defined]
-                columns = condition(text).meta.root_names()
-                told = {signal for stage, why, signal in found if (stage, why) == (step.stage.stage, reason)}  # type: ignore[attr-defined]
-                if text.endswith("is not null"):
-                    assert set(told) <= {"near_jaccard", "benchmark_overlap"}
-                else:
-                    assert told == set(columns), (name, text)
+            for text in step.stage.reject.values():  # type: ignore[attr-defined]
+                compared = set(re.findall(r"(?<!\* )\b([a-z0-9_]+) [<>]=? [0-9]", text))  # a product is no signal
+                assert {signal for condition, signal in found if condition == text} == compared, (name, text)
+                assert compared or text.endswith("is not null"), (name, text)
 
 
 def test_zh_web_has_its_numbers() -> None:
     by_signal = thresholds_by_signal(load_recipe("zh-web"))
     assert [(one["op"], one["value"], one["reason"]) for one in by_signal["chars"]] == [
         ("<", 20.0, "short"),
-        ("<", 300.0, "few_han"),
+        (">", 100.0, "repetitive"),
         (">", 200.0, "repetitive"),
+        (">", 50.0, "phrase"),
+        ("<", 1000.0, "symbols"),
     ]
     assert by_signal["near_jaccard"][0]["value"] == 0.8
     assert by_signal["sensitive_score"][0]["condition"] == "sensitive_score >= 1"
