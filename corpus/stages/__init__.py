@@ -16,6 +16,7 @@ from corpus.stages.perplexity import Perplexity
 from corpus.stages.private import Private
 from corpus.stages.quality import Quality
 from corpus.stages.repetition import Repetition
+from corpus.stages.segmented import Segmented
 from corpus.stages.sensitive import Sensitive
 from corpus.stages.shape import Shape
 from corpus.stages.simplify import Simplify
@@ -31,6 +32,7 @@ STAGES: dict[str, type[Any]] = {
         Repetition,
         Lines,
         Words,
+        Segmented,
         Gate,
         Simplify,
         Fingerprint,
