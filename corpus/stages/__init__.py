@@ -18,6 +18,7 @@ from corpus.stages.private import Private
 from corpus.stages.quality import Quality
 from corpus.stages.repeated_lines import LineKeys, RepeatedLines
 from corpus.stages.repetition import Repetition
+from corpus.stages.segmented import Segmented
 from corpus.stages.sensitive import Sensitive
 from corpus.stages.shape import Shape
 from corpus.stages.simplify import Simplify
@@ -36,6 +37,7 @@ STAGES: dict[str, type[Any]] = {
         Repetition,
         Lines,
         Words,
+        Segmented,
         Gate,
         Simplify,
         Fingerprint,

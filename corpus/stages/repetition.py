@@ -2,7 +2,7 @@
 
 What is counted. A *unit* is a hanzi, or a run of other letters and digits: an English word, a number. White space and
 punctuation are no units, so a link counts as its words and a drawn table as the words in its cells. A Chinese word has
-about 1.6 hanzi, so n words of the published rules are 1.6 n units:
+about 1.6 hanzi (of jieba's words 1.8), so n words of the published rules are 1.6 n units:
 
     words of the paper    2   4   5   8
     units here            3   6   8  13

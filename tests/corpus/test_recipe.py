@@ -11,7 +11,7 @@ import pytest
 
 from corpus.build import Input, build, carried_signals
 from corpus.cli import command
-from corpus.recipe import load_recipe, recipe_for
+from corpus.recipe import load_recipe, recipe_for, shipped
 from workbench import manifest
 from workbench.errors import ConfigError
 
@@ -96,7 +96,7 @@ def test_resources_are_part_of_the_fingerprint(tmp_path: Path) -> None:
     assert len(marks) == 2
 
 
-@pytest.mark.parametrize("name", ["zh-web", "en-web", "code", "mixed"])
+@pytest.mark.parametrize("name", shipped())
 def test_every_shipped_recipe_runs(tmp_path: Path, name: str) -> None:
     inputs, _ = write(tmp_path)
     results = build(inputs, load_recipe(name), tmp_path / "out", workers=1)
