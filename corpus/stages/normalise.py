@@ -39,6 +39,7 @@ _MARKUP = (
 )
 _BREAK = re.compile(r"<(?:br|/?p|/?div|/?center)\b[^<>]*>", re.IGNORECASE)
 _BLOCK = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_FENCE = re.compile("(```.*?```)", re.DOTALL)
 _LIGATURE = re.compile("[ﬀ-ﬆ]")
 _TAG = re.compile(r"</?(?:span|font|b|i|u|em|strong|a|img|script|style)\b[^<>]*>", re.IGNORECASE)
 
@@ -101,10 +102,9 @@ class Normalise:
 
 
 def _marked_up(text: pl.Series, rows: NDArray[np.int64]) -> list[int]:
-    """Return those of the rows whose text shows entities or layout tags outside code fences."""
+    """Return those of the rows whose text shows entities or layout tags."""
     some = text.gather(rows)
-    shown = some.str.contains(_MARKUP) & ~some.str.contains("```", literal=True)
-    return [int(row) for row in rows[shown.to_numpy()]]
+    return [int(row) for row in rows[some.str.contains(_MARKUP).to_numpy()]]
 
 
 def repair_mojibake(text: str) -> str:
@@ -128,6 +128,13 @@ def _redecode(text: str) -> str | None:
 
 
 def _plain(text: str) -> str:
+    """Return text with its entities and layout tags resolved; code fences stay as they are."""
+    parts = _FENCE.split(text)
+    parts[::2] = [_resolved(part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _resolved(text: str) -> str:
     text = _BLOCK.sub(" ", text)
     text = _TAG.sub("", _BREAK.sub("\n", text))
     text = _LIGATURE.sub(lambda found: unicodedata.normalize("NFKC", found.group()), html.unescape(text))
