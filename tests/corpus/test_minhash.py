@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.flat import FlatText
-from corpus.minhash import band_keys, jaccard, shingle_hash, shingle_sets, signatures
+from corpus.minhash import band_keys, jaccard, permutations, shingle_hash, shingle_sets, signatures
 
 TEXT = st.text(st.sampled_from("研墨之前先磨墨，再写字abc 𠀀"), max_size=60)
 
@@ -30,6 +30,13 @@ def test_signatures_are_bit_identical_to_datasketch(texts: list[str]) -> None:
         reference = MinHash(num_perm=128, scheme="affine32", hashfunc=shingle_hash)
         reference.update_batch([shingle.encode() for shingle in shingles(text)])
         assert (reference.hashvalues == signature).all()
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 300), st.integers(0, 2**32 - 1))
+def test_the_coefficients_are_those_of_datasketch(count: int, seed: int) -> None:
+    reference = MinHash(num_perm=count, seed=seed, scheme="affine32").permutations
+    assert (permutations(count, seed) == reference).all()
 
 
 def test_long_text_crosses_the_kernels_blocks() -> None:
