@@ -4,7 +4,7 @@ They are here to compare with (recipe ``fineweb2-zh``), not to build with: 0.4 M
 it in jieba, where the stages that zh-web's rules rest on take 60 together. jieba is the optional extra ``segment``.
 
 Each column names its definition's place in datatrove (Apache-2.0): *q* GopherQualityFilter, *r* GopherRepetitionFilter,
-*f* FineWebQualityFilter. What is peculiar there is kept: shares of n-grams are of all characters of the text, white space
+*f* FineWebQualityFilter. What is peculiar there is kept: shares of n-grams are of all characters, white space
 included; the most frequent n-gram counts its occurrences even if they overlap, joined by spaces, also where it occurs
 once; a repeated n-gram is skipped whole. Marks that end a sentence are those of Chinese and European scripts.
 """
