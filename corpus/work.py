@@ -121,7 +121,7 @@ def run_steps(batch: pl.DataFrame, job: Job, number: int) -> tuple[pl.DataFrame,
         clock = time.process_time()
         rows, reasons = len(batch), {}
         before = batch
-        batch = _mark(step, batch, job.desk(step))
+        batch = take(step, batch, job.desk(step))
         assert len(batch) == rows, f"{step.label} changed the number of rows"
         if step.stage.name == "gate":
             gone = batch.filter(pl.col("stage").is_not_null())
@@ -154,7 +154,7 @@ def _with_tokens(batch: pl.DataFrame, changed: pl.Series | None, job: Job, accou
     return batch.with_columns(tokens.alias("tokens"))
 
 
-def _mark(step: Step, batch: pl.DataFrame, desk: Path) -> pl.DataFrame:
+def take(step: Step, batch: pl.DataFrame, desk: Path) -> pl.DataFrame:
     """Mark the documents that a step is for; the others keep what they have, and null in its new columns."""
     if step.when is None:
         return step.stage.mark(batch, desk)
