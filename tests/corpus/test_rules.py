@@ -72,6 +72,12 @@ def test_examples_are_rejected_for_their_reason_and_near_ones_kept(tmp_path: Pat
     assert told == {name: (verdict, (None, None)) for name, verdict in filed.items()}
 
 
+def test_a_couplet_under_its_title_is_not_short(tmp_path: Path) -> None:
+    verse, scraps = "山行\n佚名\n日落归人远，灯明小径长。", "返回首页 上一页\n下一页 联系我们"
+    found = judged("zh-web", [("made", verse), ("made", scraps)], tmp_path)
+    assert found == [(None, None), ("rules", "short")]
+
+
 @pytest.mark.parametrize("recipe", shipped())
 def test_reasons_of_later_passes(tmp_path: Path, recipe: str) -> None:
     """Duplicates, items, topics and lines of other documents are seen in a build: each goes, its near one stays."""
