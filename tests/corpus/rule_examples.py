@@ -269,7 +269,7 @@ OWN = {  # the gates of recipe ``mixed``, each for documents of one kind: the re
     " when lang = 'en'": "en-web",
     " when lang = 'code'": "code",
 }
-ELSEWHERE = ("mojibake", "sensitive_topic", "not_english", "broken")  # reasons of those that are no rules there
+ELSEWHERE = ("mojibake", "sensitive_topic", "not_english")  # reasons of those that are no rules there
 EXAMPLES["mixed"] = {name: EXAMPLES["zh-web"][name] for name in ("mojibake", "sensitive_topic")} | {
     reason + when: pair
     for when, recipe in OWN.items()
