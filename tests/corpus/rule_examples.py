@@ -152,8 +152,8 @@ EXAMPLES: dict[str, dict[str, Pair | Callable[[], Pair]]] = {
         "mojibake": (every(zh(1), "\ufffd", 10), every(zh(1), "\ufffd", 100)),
         "short": ("暂无内容，返回首页", "他在河边住了三十年，天天写字。今天也不例外。"),
         "few_han": (
-            "[查看原文](https://news.example.com/2024/12/26/VIDEb87odj0iO47X.shtml)",
-            "先更新软件源，再装上这几个软件包，最后改好配置文件。出错时先看日志：\n\n" + SHELL + "\n\n" + zh(2, 3),
+            "发货时间 2024-06-13 18:29:25，2024-06-17 13:57:36，09:41:00",
+            "先更新软件源，再装上这几个软件包，最后改好配置文件。出错时先看日志：\n\n" + SHELL + "\n\n" + zh(2, 8),
         ),
         "repetitive": (
             "他们" + "，".join([clause := "".join(WORDS[:9])] * 8) + "。",
@@ -262,4 +262,17 @@ EXAMPLES: dict[str, dict[str, Pair | Callable[[], Pair]]] = {
         "long_lines": ("var " + ",".join(f"{word}{n}={n}" for n in range(40) for word in ENGLISH[n : n + 2]), code(3)),
         "repetitive": ("    total += 1\n" * 300, code(4, 90)),
     },
+}
+
+OWN = {  # the gates of recipe ``mixed``, each for documents of one kind: the recipe whose rules they hold
+    " when lang <> 'code' and (lang <> 'en' or han_share >= 0.03)": "zh-web",
+    " when lang = 'en' and han_share < 0.03": "en-web",
+    " when lang = 'code'": "code",
+}
+ELSEWHERE = ("mojibake", "sensitive_topic", "not_english")  # reasons of those that are no rules there
+EXAMPLES["mixed"] = {name: EXAMPLES["zh-web"][name] for name in ("mojibake", "sensitive_topic")} | {
+    reason + when: pair
+    for when, recipe in OWN.items()
+    for reason, pair in EXAMPLES[recipe].items()
+    if reason not in ELSEWHERE
 }

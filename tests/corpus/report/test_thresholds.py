@@ -59,6 +59,7 @@ def test_zh_web_has_its_numbers() -> None:
     by_signal = thresholds_by_signal(load_recipe("zh-web"))
     assert [(one["op"], one["value"], one["reason"]) for one in by_signal["chars"]] == [
         ("<", 20.0, "short"),
+        ("<", 10.0, "short"),
         (">", 100.0, "repetitive"),
         (">", 200.0, "repetitive"),
         (">", 50.0, "phrase"),
