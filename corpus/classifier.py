@@ -17,13 +17,36 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from workbench.errors import InputError
 from workbench.files import remove
 
 SETTINGS = {"lr": 0.1, "dim": 16, "wordNgrams": 3, "bucket": 200_000, "minCount": 2, "thread": 1, "seed": 0}
 UNSET = ("MALLOC_PERTURB_", "GLIBC_TUNABLES")
+
+
+def load_model(path: str | Path, *, missing: str, other: str) -> Any:
+    """Return a fastText model.
+
+    Args:
+        path: The model file.
+        missing: What to do if it is not there.
+        other: What to do if it is no model.
+
+    Raises:
+        InputError: If the file is not there or is no model.
+    """
+    import fasttext
+
+    if not Path(path).is_file():
+        raise InputError(path, "no such model file", missing)
+    try:
+        return fasttext.load_model(str(path))
+    except ValueError as error:
+        raise InputError(path, f"is no fastText model ({error})", other) from error
 
 
 def epochs_of(examples: int, most: int = 100) -> int:

@@ -159,8 +159,8 @@ def _sample(arguments: argparse.Namespace) -> int:
 def _inputs(arguments: argparse.Namespace) -> tuple[list[Input], Recipe, Path]:
     """Read the words that plan and build have in common."""
     from corpus.build import Input, carried_signals
-    from corpus.inspect import MADE_BY
     from corpus.recipe import load_recipe, recipe_for
+    from corpus.rows import MADE_BY
     from corpus.sources import SOURCES
     from workbench.config import parse_assignments
     from workbench.manifest import read

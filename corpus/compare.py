@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from corpus.inspect import MADE_BY
+from corpus.rows import MADE_BY
 from workbench import manifest
 from workbench.console import emit_json, table
 

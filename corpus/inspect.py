@@ -6,12 +6,11 @@ from pathlib import Path
 
 import polars as pl
 
+from corpus.rows import MADE_BY
 from workbench import manifest
 from workbench.command import did_you_mean
 from workbench.console import emit_json, table
 from workbench.errors import ConfigError, InputError
-
-MADE_BY = "corpus build --src NAME"
 
 
 def print_summary(corpus: Path) -> None:

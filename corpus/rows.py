@@ -28,6 +28,7 @@ VERDICT: dict[str, pl.DataType] = {
 
 DOCS_PER_SHARD = 1 << 32
 LANGUAGES = ("zh", "zh-Hant", "en", "code", "other")
+MADE_BY = "corpus build --src NAME"  # what makes a corpus that is missing
 BUCKETS = ("head", "middle", "tail")
 
 

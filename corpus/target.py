@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corpus.inspect import MADE_BY
 from corpus.ledger import Amount
+from corpus.rows import MADE_BY
 from workbench import manifest
 from workbench.command import did_you_mean
 from workbench.console import emit_json, note, table

@@ -25,8 +25,8 @@ from corpus.audit.origin import origins_of
 from corpus.audit.sample import LABELS, a_number, a_share, index_of, texts_of
 from corpus.audit.standard import Standard, load_standard
 from corpus.audit.verdicts import has_verdicts, judged, read_verdicts, write_sample
-from corpus.inspect import MADE_BY
 from corpus.report.audit_page import audit_page, sample_pages
+from corpus.rows import MADE_BY
 from workbench import manifest
 from workbench.console import emit_json, note, table
 from workbench.errors import ConfigError, GateFailed, InputError

@@ -20,12 +20,13 @@ import polars as pl
 
 from corpus.audit.sample import texts_of
 from corpus.audit.standard import Standard
+from corpus.classifier import load_model
 from corpus.flat import FlatText
 from corpus.spacing import spaced
 from corpus.stages.base import Survivors
 from corpus.stages.sensitive import TERMS, Sensitive
 from workbench.config import Layer, load
-from workbench.errors import ConfigError, InputError
+from workbench.errors import ConfigError
 from workbench.files import make_folder, remove
 
 READ_CHARS = 1000  # of a document, by the classifier: what quality's classifier is trained on too
@@ -151,7 +152,8 @@ def classify(
         InputError: If the file is no fastText model.
         ConfigError: If the model has none of the labels.
     """
-    model = _load(path)
+    missing = "make one: corpus classifier train, or leave --classifier out"
+    model = load_model(path, missing=missing, other="give a .bin or .ftz file")
     known = [name.removeprefix("__label__") for name in model.get_labels()]
     for name in labels:
         if name not in known:
@@ -183,17 +185,6 @@ def classify(
 def _harm(names: Sequence[str], values: Sequence[float], bad: Sequence[str]) -> dict[str, float]:
     given = {name.removeprefix("__label__"): float(value) for name, value in zip(names, values, strict=True)}
     return {name: given[name] for name in bad if name in given}
-
-
-def _load(path: Path) -> Any:
-    import fasttext
-
-    if not path.is_file():
-        raise InputError(path, "no such model file", "make one: corpus classifier train, or leave --classifier out")
-    try:
-        return fasttext.load_model(str(path))
-    except ValueError as error:
-        raise InputError(path, f"is no fastText model ({error})", "give a .bin or .ftz file") from error
 
 
 def interval(part: int, whole: int) -> tuple[float, float]:

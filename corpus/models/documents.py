@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from corpus.models.rows import SUFFIXES, Document, Row, columns_in, read_rows
+from corpus.rows import MADE_BY
 from corpus.sources.base import Unreadable
 from corpus.sources.columns import GUESSES, get
 from corpus.sources.find import find_files
@@ -29,7 +30,6 @@ from workbench.errors import ConfigError, InputError
 LABEL_GUESSES = ("label", "labels", "标签", "类别")
 BATCH_CHARS = 1_000_000
 PLACES = 5  # examples of a reason that are told
-MADE_BY = "corpus build --src NAME"
 PLACE, TEXT, LABEL, LABELS = "@place", "@text", "@label", "@labels"  # no record's own column begins with @
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import polars as pl
 
 from corpus.meeting import meet
+from corpus.rows import MADE_BY
 from corpus.stages.base import Survivors
 from workbench import manifest
 from workbench.console import progress
 
 NEW = 1 << 63  # added to the numbers of this build's documents, so that the earlier ones sort first
-MADE_BY = "corpus build --src NAME"
 Frames = Iterator[pl.DataFrame]
 
 

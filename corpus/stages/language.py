@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 
+from corpus import classifier
 from workbench.config import at_least, between, setting
 from workbench.errors import InputError
 
@@ -79,14 +80,11 @@ def load_identifier(path: str) -> Any:
     Raises:
         InputError: If the file is not there, is no model, or has no labels ``zh`` and ``en``.
     """
-    import fasttext
-
-    if not Path(path).is_file():
-        raise InputError(path, "no such model file", "download lid.176.ftz (fasttext.cc), or leave the model out")
-    try:
-        model = fasttext.load_model(path)
-    except ValueError as error:
-        raise InputError(path, f"is no fastText model ({error})", "give lid.176.bin or lid.176.ftz") from error
+    model = classifier.load_model(
+        path,
+        missing="download lid.176.ftz (fasttext.cc), or leave the model out",
+        other="give lid.176.bin or lid.176.ftz",
+    )
     if not {"__label__zh", "__label__en"} <= set(model.get_labels()):
         raise InputError(path, "does not tell zh from en", "give lid.176.bin or lid.176.ftz")
     return model

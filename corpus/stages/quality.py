@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from corpus.classifier import train
+from corpus import classifier
 from corpus.flat import FlatText
 from corpus.sampling import sample
 from corpus.spacing import spaced
@@ -65,7 +65,7 @@ class Quality:
             for batch in survivors.each(["text"], only=docs, said=f"{label} examples"):
                 heads, _ = spaced(FlatText.of(batch["text"]), self.read_chars)
                 lines += [f"__label__{label} {text}\n" for text in heads]
-        train(lines, desk / MODEL)
+        classifier.train(lines, desk / MODEL)
 
     def mark(self, batch: pl.DataFrame, desk: Path) -> pl.DataFrame:
         """Add ``quality``: the probability of the positive label; null without a model."""
@@ -94,14 +94,9 @@ def load_model(path: str) -> Any:
     Raises:
         InputError: If the file is not there, is no model, or has no label ``positive``.
     """
-    import fasttext
-
-    if not Path(path).is_file():
-        raise InputError(path, "no such model file", "make one: corpus classifier train, or leave model out")
-    try:
-        model = fasttext.load_model(path)
-    except ValueError as error:
-        raise InputError(path, f"is no fastText model ({error})", "give a .bin or .ftz file") from error
+    model = classifier.load_model(
+        path, missing="make one: corpus classifier train, or leave model out", other="give a .bin or .ftz file"
+    )
     if f"__label__{POSITIVE}" not in model.get_labels():
         raise InputError(path, f"has labels {', '.join(model.get_labels())[:80]}", f"one must be __label__{POSITIVE}")
     return model

@@ -84,7 +84,7 @@ class RepeatedLines:
             lines = lines_of(flat)
             at = np.minimum(np.searchsorted(keys, lines.keys), len(keys) - 1)
             own = batch["doc"].gather(rows).to_numpy()[lines.documents]
-            # the key alone would also name a line shorter than line_keys looks at: those have no key among the keys
+            # every line is hashed here; the short ones, of which line_keys made no key, are not among the keys
             gone = (keys[at] == lines.keys) & (firsts[at] != own)
             out, offsets = np.empty_like(flat.chars), np.zeros(len(rows) + 1, np.int64)
             keep_lines(flat.chars, lines.documents, lines.starts, lines.ends, gone, out, offsets)
