@@ -135,10 +135,12 @@ def _plain(text: str) -> str:
 
 
 def _resolved(text: str) -> str:
-    text = _BLOCK.sub(" ", text)
-    text = _TAG.sub("", _BREAK.sub("\n", text))
-    text = _LIGATURE.sub(lambda found: unicodedata.normalize("NFKC", found.group()), html.unescape(text))
-    return text.encode("utf-8", "replace").decode("utf-8")  # &#xD800; is no character
+    if "<" in text:
+        text = _BLOCK.sub(" ", text)
+        text = _TAG.sub("", _BREAK.sub("\n", text))
+    if "&" in text:
+        text = html.unescape(text).encode("utf-8", "replace").decode("utf-8")  # &#xD800; is no character
+    return _LIGATURE.sub(lambda found: unicodedata.normalize("NFKC", found.group()), text)
 
 
 @cache
