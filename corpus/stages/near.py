@@ -238,7 +238,7 @@ def _verify(
     root = np.arange(len(offsets) - 1)
     size = mask_for(longest(offsets)) + 1
     slots, marks = np.empty(size, np.uint32), np.zeros(size, np.int64)
-    entered, mask = np.int64(-1), 0  # whose set is in the table: pairs come sorted, so it serves several
+    entered, mask = -1, 0  # whose set is in the table: pairs come sorted, so it serves several
     n = 0
     for p in range(len(left)):
         a, b = left[p], right[p]
@@ -255,7 +255,7 @@ def _verify(
         if small < min_jaccard * large:
             continue  # sizes alone rule it out
         if entered != left[p]:
-            entered = left[p]
+            entered = int(left[p])
             mask = mask_for(offsets[entered + 1] - offsets[entered])
             for k in range(offsets[entered], offsets[entered + 1]):
                 enter(hashes[k], entered + 1, mask, slots, marks)
