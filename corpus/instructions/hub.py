@@ -2,7 +2,7 @@
 
 ``HF_ENDPOINT`` and ``MODELSCOPE_ENDPOINT`` name other servers (mirrors); ``HF_HUB_OFFLINE=1`` forbids the network. A
 snapshot lies in ``data/hub/<hub>/<owner>/<name>`` with a ``manifest.json`` written last: with it, the folder is
-complete and no server is asked again. A file is complete or absent, so an interrupted snapshot goes on with the next file.
+complete and no server is asked again. A file is complete or absent: an interrupted snapshot goes on with the next one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read instruction data as a stage needs it: ``read("数据/belle.json", "sft")`` yields rows, and what is wrong, in order.
+"""Instruction data as a stage needs it: ``read("数据/a.json", "sft")`` yields rows, and what is wrong, in order.
 
 Nothing is dropped without a line: every record gives at least one row or one ``Faulty`` with its place and cause. A
 file of an unknown form, or of one that the stage has no use for, is refused: by an error if it was named, by one
@@ -8,7 +8,7 @@ file of an unknown form, or of one that the stage has no use for, is refused: by
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -44,7 +44,9 @@ class Reading:
     path: Path
     stage: str
     axis: Axis | None = None  # what the preferences are judged by, if the user says it
-    source: str | None = None  # the set's name; by default the file's
+    source: str | None = (
+        None  # the set's name; by default the file's (the folder's, of dialogues in files of their own)
+    )
     files: list[str] = field(default_factory=list)
     forms: Counter[str] = field(default_factory=Counter)  # records by form
     records: int = 0  # all, faulty ones included
@@ -70,7 +72,7 @@ class Reading:
         if first and not self.files:
             raise InputError(self.path, *first)
 
-    def _file(self, file: Path, name: str, stage: str) -> Iterator[Row | Faulty]:
+    def _file(self, file: Path, name: str, stage: str) -> Generator[Row | Faulty, None, tuple[str, str] | None]:
         """Yield a file's rows; return why it is refused and what to do, None if it is not."""
         stream = records_of(file, name)
         head = list(islice(stream, HEAD))
@@ -80,9 +82,9 @@ class Reading:
             return refusal
         assert form is not None
         self.files.append(name)
-        source = self.source or Path(name).name.split(".")[0]
+        source = self.source or (self.path if form.whole_file and self.path.is_dir() else file).name.split(".")[0]
         axis = self.axis or axis_of(file)
-        pieces = chain(head, stream)
+        pieces: Iterable[Record | Faulty] = chain(head, stream)
         if form.whole_file:
             pieces = _one_dialogue(pieces, name)
         for piece in pieces:
@@ -182,7 +184,7 @@ def _rescued(error: Bad, place: str) -> Held | Faulty:
     return Faulty(place, str(error))
 
 
-def _one_dialogue(pieces: Iterator[Record | Faulty], name: str) -> Iterator[Record | Faulty]:
+def _one_dialogue(pieces: Iterable[Record | Faulty], name: str) -> Iterator[Record | Faulty]:
     """Gather the messages of a file into one record."""
     messages = []
     for piece in pieces:

@@ -98,9 +98,8 @@ def kind_of(file: Path) -> str:
 def _json(span: Span, name: str) -> Iterator[Record | Faulty]:
     lines = _Lines(span)
     for objects in objects_of(span):
-        merged = sorted(
-            [*objects.found, *((bad.offset, bad.cause) for bad in objects.unreadable)], key=lambda at: at[0]
-        )
+        merged: list[tuple[int, Any]] = [*objects.found, *((bad.offset, bad.cause) for bad in objects.unreadable)]
+        merged.sort(key=lambda at: at[0])
         for offset, value in merged:
             place = f"{name}:{lines.place_at(offset)}"
             yield Record(place, value) if isinstance(value, dict) else Faulty(place, value)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +115,15 @@ def find(given: Given, stage: str, hub: str | None = None, store: Path | None = 
 
 
 def name_of(word: str) -> str | None:
-    """Return the short name of the set that a word means: the name itself, or a path with its repository's name in it."""
+    """Return the short name of the set that a word means: the name, or a path with its repository's name in it."""
     if word in known_sets():
         return word
     parts = Path(word).parts
     for name, one in known_sets().items():
-        if any(repository.rpartition("/")[2] in parts for repository in one.repositories.values()):
-            return name
+        for repository in one.repositories.values():
+            owner, _, last = repository.partition("/")
+            if (owner, last) in pairwise(parts) or ("_" in last and last in parts):  # a plain word says too little
+                return name
     return None
 
 

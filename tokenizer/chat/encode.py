@@ -179,23 +179,37 @@ def render(
     return pieces
 
 
-def encode(chat: ChatTokenizer, conversation: Conversation, template: Template) -> Encoded:
+def encode(chat: ChatTokenizer, conversation: Conversation, template: Template, *, last_only: bool = False) -> Encoded:
     """Return a conversation's ids and which of them bear loss: those of its answers and of what ends them.
+
+    Args:
+        chat: The tokenizer.
+        conversation: The conversation.
+        template: The chat template.
+        last_only: Whether the last answer alone bears loss: what is compared of a pair.
 
     Raises:
         NoPlace: If the template has no place for a turn or for tools.
     """
-    return next(encode_many(chat, [conversation], template))
+    return next(encode_many(chat, [conversation], template, last_only=last_only))
 
 
-def encode_many(chat: ChatTokenizer, conversations: Iterable[Conversation], template: Template) -> Iterator[Encoded]:
+def encode_many(
+    chat: ChatTokenizer, conversations: Iterable[Conversation], template: Template, *, last_only: bool = False
+) -> Iterator[Encoded]:
     """Encode conversations, some hundreds at a time (all cores if ``TOKENIZERS_PARALLELISM`` allows)."""
     waiting = iter(conversations)
     while some := list(islice(waiting, AT_ONCE)):
         rendered = [render(one.turns, template, one.tools, specials=chat.specials) for one in some]
         texts = ["".join(piece.text for piece in pieces) for pieces in rendered]
         for pieces, coded in zip(rendered, chat.tokenizer.encode_batch(texts, add_special_tokens=False), strict=True):
-            yield Encoded(np.array(coded.ids, np.uint32), _mask(pieces, coded))
+            yield Encoded(np.array(coded.ids, np.uint32), _mask(only_last(pieces) if last_only else pieces, coded))
+
+
+def only_last(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return pieces of which the last answer alone bears loss."""
+    last = max((n for n, piece in enumerate(pieces) if piece.bears_loss), default=-1)
+    return [piece if n == last else Piece(piece.text, False) for n, piece in enumerate(pieces)]
 
 
 def _mask(pieces: Sequence[Piece], coded: Any) -> NDArray[np.bool_]:

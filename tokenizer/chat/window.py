@@ -67,7 +67,7 @@ def fit(
 def fit_prompt(
     chat: ChatTokenizer, turns: tuple[Turn, ...], template: Template, window: int, tools: str | None = None
 ) -> tuple[NDArray[np.uint32], int] | None:
-    """Return a prompt's ids by the same rule, and how many exchanges it lost; None if the question alone is too long."""
+    """Return a prompt's ids by the same rule, and how many exchanges it lost; None if its question is too long."""
     left: tuple[Turn, ...] | None = turns
     dropped = 0
     while left is not None:

@@ -1,0 +1,152 @@
+"""What a stage would read of data: forms, counts, lengths, faults, duplicates, samples with what bears loss.
+
+Nothing is written. All rows are read, encoded (5 MB a CPU-second) and compared for near-duplicates; they are held in
+memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corpus.instructions.clean import clean
+from corpus.instructions.rows import Axis, Conversation, Faulty, Preference, Prompt, Rated, Row
+from corpus.instructions.sets import contained, copies, known_sets, name_of, parse, readings
+from tokenizer.chat.encode import ChatTokenizer, Template, find_template, load, seam
+from tokenizer.chat.pieces import NoPlace
+from tokenizer.chat.views import lengths_of, pieces_of, views_of
+from tokenizer.chat.window import fit, fit_prompt
+from workbench.errors import InputError
+
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+WINDOWS = (512, 1024, 2048, 4096)
+WITHOUT = "ziya"  # the template by which samples are shown if there is no tokenizer
+
+
+def survey(
+    data: Sequence[str],
+    stage: str,
+    *,
+    tokenizer: Path | None = None,
+    template: str | None = None,
+    samples: int = 5,
+    window: int | None = None,
+    axis: Axis | None = None,
+    hub: str | None = None,
+    benchmarks: Path | None = None,
+) -> dict[str, Any]:
+    """Return what a stage would read of data.
+
+    Args:
+        data: Paths and short names, with weights.
+        stage: The stage.
+        tokenizer: A tokenizer's folder; none: lengths are in characters.
+        template: A chat template's name; none: the tokenizer's own.
+        samples: How many rows are rendered.
+        window: The length beyond which rows are counted and shortened; none: ``WINDOWS`` are counted.
+        axis: What preferences were judged by, where the data do not say.
+        hub: The hub that names come from.
+        benchmarks: The folder of the benchmarks.
+
+    Raises:
+        InputError: If there is nothing to read, or no row is left.
+    """
+    chat = None if tokenizer is None else load(tokenizer)
+    style = find_template(template or (WITHOUT if chat is None else None), chat)
+    givens = [parse(word) for word in data]
+    rows: list[Row] = []
+    faulty: list[Faulty] = []
+    sets = []
+    for one, reading in readings(givens, stage, axis=axis, hub=hub):
+        before, laid, bad = len(rows), 0, len(faulty)
+        for piece in reading:
+            if isinstance(piece, Faulty):
+                faulty.append(piece)
+            else:
+                rows.append(piece)
+                laid += copies(piece, one.weight)
+        known = known_sets().get(name_of(one.word) or "")
+        sets.append(
+            {
+                "data": one.word,
+                "files": len(reading.files),
+                "forms": dict(reading.forms),
+                "records": reading.records,
+                "rows": len(rows) - before,
+                "faulty": len(faulty) - bad,
+                "weight": one.weight,
+                "rows_per_pass": laid,
+                "stated": None if known is None else known.stated,
+                "stated_by": None if known is None else known.said_by,
+            }
+        )
+    fitting = []
+    for row in rows:
+        try:
+            for view in views_of(row):
+                pieces_of(view, style, None)
+            fitting.append(row)
+        except NoPlace as error:
+            faulty.append(Faulty(row.id, str(error)))
+    if not fitting:
+        causes = Counter(one.cause for one in faulty).most_common(1)
+        raise InputError(
+            ", ".join(data), f"no row is left of {len(faulty)}", causes[0][0] if causes else "name other data"
+        )
+    cleaned = clean(fitting, benchmarks=benchmarks)
+    views = [view for row in fitting for view in views_of(row)]
+    lengths = lengths_of(views, style, chat)
+    leak = None if chat is None else seam(chat, style)
+    step = max(1, len(fitting) // max(1, samples))
+    return {
+        "stage": stage,
+        "template": style.name,
+        "sets": sets,
+        "rows": len(fitting),
+        "faulty": [{"place": one.place, "cause": one.cause} for one in faulty],
+        "labels": _labels(fitting),
+        "unit": "characters" if chat is None else "tokens",
+        "lengths": {f"{q:.0%}": int(value) for q, value in zip(QUANTILES, _quantiles(lengths), strict=True)},
+        "longer": {str(size): int((lengths > size).sum()) for size in (WINDOWS if window is None else (window,))},
+        "sequences": len(lengths),
+        "fitted": None if chat is None or window is None else _fitted(chat, fitting, style, window),
+        "removed": [vars(one) for one in cleaned.removed],
+        "contamination": "looked for" if benchmarks else "not looked for (--benchmarks DIR)",
+        "warnings": contained(givens) + ([] if leak is None else [_leak(leak)]),
+        "samples": [
+            {"id": row.id, "source": row.source, "view": view.name, "pieces": pieces_of(view, style, chat)}
+            for row in fitting[: step * samples : step]
+            for view in views_of(row)
+        ],
+    }
+
+
+def _fitted(chat: ChatTokenizer, rows: Sequence[Row], style: Template, window: int) -> dict[str, int] | None:
+    """Count what becomes of rows that are longer than the window, by the rule of ``tokenizer.chat.window``."""
+    counts = Counter({"whole": 0, "shortened": 0, "too long": 0})
+    for one in fit(chat, [row for row in rows if isinstance(row, Conversation)], style, window):
+        counts["too long" if isinstance(one, Faulty) else "shortened" if one.dropped else "whole"] += 1
+    for row in rows:
+        if isinstance(row, Prompt):
+            held = fit_prompt(chat, row.turns, style, window, row.tools)
+            counts["too long" if held is None else "shortened" if held[1] else "whole"] += 1
+    return dict(counts) if counts.total() else None
+
+
+def _quantiles(lengths: Any) -> list[float]:
+    return [float(value) for value in np.quantile(lengths, QUANTILES, method="lower")]
+
+
+def _leak(answer: str) -> str:
+    return f"under this template the answer {answer!r} shares a token with its prompt: prompts get other ids alone"
+
+
+def _labels(rows: Sequence[Row]) -> dict[str, int]:
+    """Count what preferences are judged by, or how ratings fell."""
+    said: list[str] = [row.axis or "no axis" for row in rows if isinstance(row, Preference)]
+    said += ["good" if row.good else "bad" for row in rows if isinstance(row, Rated)]
+    return dict(Counter(said))
