@@ -1,4 +1,4 @@
-"""``train data check``: what a stage would read of data, shown before it is trained on. The survey is the tokenizer's."""
+"""``train data check``: shows what a stage would read of data; the survey is ``tokenizer.chat.survey``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, get_args
 
 from corpus.instructions.rows import Axis
 from tokenizer.chat.pieces import Piece
-from tokenizer.chat.survey import survey
 from workbench.command import Parser
 from workbench.console import emit_json, note, stdout_console, table
 
@@ -42,6 +41,8 @@ def parser() -> Parser:
 def main(words: Sequence[str]) -> int:
     """Run ``train data check``."""
     given = parser().parse_args(words)
+    from tokenizer.chat.survey import survey
+
     found = survey(
         given.data,
         given.stage,

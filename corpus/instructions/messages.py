@@ -37,7 +37,7 @@ ROLES: dict[str, Role] = {
 }
 ANSWERING = ("assistant", "call")
 
-# How transcripts in one text mark who speaks; the first family of which a text begins with a mark is taken.
+# How transcripts in one text mark who speaks; of the families that a text begins with, the one with the most marks.
 MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), what)
     for pattern, what in (
@@ -179,17 +179,20 @@ def transcript(text: str, marks: Sequence[str] = ()) -> tuple[Turn, ...] | None:
         marks: The families of marks to look for, by their names in ``MARKS``; none given means all.
     """
     stripped = text.strip()
+    most: list[re.Match[str]] = []
     for pattern, name in MARKS:
         if marks and name not in marks:
             continue
         found = list(pattern.finditer(stripped))
-        if found and found[0].start() == 0:
-            ends = [*(match.start() for match in found[1:]), len(stripped)]
-            return tuple(
-                Turn(ROLES[match.group(1).lower()], stripped[match.end() : end].strip())
-                for match, end in zip(found, ends, strict=True)
-            )
-    return None
+        if found and found[0].start() == 0 and len(found) > len(most):
+            most = found
+    if not most:
+        return None
+    ends = [*(match.start() for match in most[1:]), len(stripped)]
+    return tuple(
+        Turn(ROLES[match.group(1).lower()], stripped[match.end() : end].strip())
+        for match, end in zip(most, ends, strict=True)
+    )
 
 
 def history_of(value: Any) -> tuple[Turn, ...]:
@@ -282,5 +285,3 @@ def check_conversation(turns: Sequence[Turn]) -> None:
     if not turns[-1].content:
         raise Bad("the answer is empty", tuple(turns[:-1]))
     _check_order(turns)
-    if len(turns) == 1:
-        raise Bad("an answer without a question")

@@ -92,7 +92,8 @@ def kind_of(file: Path) -> str:
         return "csv"
     with open_utf8(Span(file, 0, 0)).stream as stream:
         head = stream.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
-    return "json" if head[:1] in (b"{", b"[") else "neither JSON records nor CSV, parquet or Arrow"
+    is_json = head[:1] in (b"{", b"[") or (has_suffix(file, JSON) and b"{" in head)  # its first line may be broken
+    return "json" if is_json else "neither JSON records nor CSV, parquet or Arrow"
 
 
 def _json(span: Span, name: str) -> Iterator[Record | Faulty]:

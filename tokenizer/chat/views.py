@@ -46,7 +46,9 @@ def pieces_of(view: View, template: Template, chat: ChatTokenizer | None) -> lis
     pieces = render(turns, template, tools, specials=specials, ask=view.asks)
     if view.last_only:
         pieces = only_last(pieces)
-    if chat is None or view.asks:
+    if view.asks:
+        return [Piece(piece.text, False) for piece in pieces]
+    if chat is None:
         return pieces
     loss = encode(chat, view.conversation, template, last_only=view.last_only).loss
     text = "".join(piece.text for piece in pieces)
