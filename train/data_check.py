@@ -62,7 +62,10 @@ def show(found: dict[str, Any]) -> None:
     """Print what a survey found."""
     names = ("data", "files", "forms", "records", "rows", "faulty", "weight", "rows_per_pass", "stated")
     heads = ("data", "files", "form", "records", "rows", "bad", "weight", "rows a pass", "stated")
-    sets = [{**one, "forms": ", ".join(f"{n} {k}" for k, n in one["forms"].items())} for one in found["sets"]]
+    sets = [
+        {**one, "data": Path(one["data"]).name, "forms": ", ".join(f"{n:,} {k}" for k, n in one["forms"].items())}
+        for one in found["sets"]
+    ]
     table(heads, [[one[name] for name in names] for one in sets], title=f"stage={found['stage']}")
     for one in found["sets"]:
         if one["stated_by"]:

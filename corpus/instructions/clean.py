@@ -5,7 +5,7 @@ similarity of 5-character shingles, proposed by MinHash bands of the whole text,
 answer to a known question stays, and so does the same answer to another question. The pairs of one ranked list are one
 record and never duplicates of each other. Contamination is ``corpus.stages.decontaminate`` over prompt and answers.
 
-Cost: 20 MB of text per CPU-second, and the texts of all rows in memory.
+Cost: 15 MB of text per CPU-second, and the texts of all rows in memory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The forms in which instruction, dialogue and preference data come: told by a record's keys, the first that fits.
 
 A file's form is the one that most of its first records fit. A record of another form that fits the stage is read as
-what it is (and counted); one that fits none is faulty, with the key that the file's form misses. Cost: 3 µs a record.
+what it is (and counted); one that fits none is faulty, with the key that the file's form misses. Cost: 4 µs a record.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from corpus.instructions import answers, dialogues, judged, pairs
@@ -118,7 +119,14 @@ FORMS: tuple[Form, ...] = (
 
 def form_of(record: Mapping[str, Any]) -> Form | None:
     """Return the first form that a record fits."""
-    return next((form for form in FORMS if form.is_of(record)), None)
+    return next((form for form in _candidates(tuple(record)) if form.is_of(record)), None)
+
+
+@lru_cache(maxsize=256)
+def _candidates(keys: tuple[str, ...]) -> tuple[Form, ...]:
+    """Return the forms that a record of some keys may have."""
+    named = dict.fromkeys(keys, "")
+    return tuple(form for form in FORMS if form.missing(named) is None)
 
 
 def most_common(records: Iterable[Mapping[str, Any]]) -> Form | None:

@@ -183,8 +183,7 @@ def transcript(text: str, marks: Sequence[str] = ()) -> tuple[Turn, ...] | None:
     for pattern, name in MARKS:
         if marks and name not in marks:
             continue
-        found = list(pattern.finditer(stripped))
-        if found and found[0].start() == 0 and len(found) > len(most):
+        if pattern.match(stripped) and len(found := list(pattern.finditer(stripped))) > len(most):
             most = found
     if not most:
         return None

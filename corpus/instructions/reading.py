@@ -2,7 +2,8 @@
 
 Nothing is dropped without a line: every record gives at least one row or one ``Faulty`` with its place and cause. A
 file of an unknown form, or of one that the stage has no use for, is refused: by an error if it was named, by one
-``Faulty`` if it lies in a folder among others. Cost: 50 MB of JSON per CPU-second; memory for 500 records.
+``Faulty`` if it lies in a folder among others. Cost: 25 µs a record, so 14 MB of short
+questions or 60 MB of long dialogues per CPU-second; memory for 500 records.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The readers are those of ``corpus.sources`` (any encoding, gz, bz2, xz, zst, broken arrays mended record by record);
 here byte offsets become lines, for which the file is read a second time as it goes. What a file is, its content tells
-(its suffix only for CSV). Cost: 100 MB of JSON per CPU-second.
+(its suffix only for CSV). Cost: 6 µs a record beside the readers'.
 """
 
 from __future__ import annotations

@@ -101,10 +101,8 @@ def find(given: Given, stage: str, hub: str | None = None, store: Path | None = 
     known = known_sets().get(given.word)
     if known is None:
         if hub is None or given.word.count("/") != 1:
-            near = did_you_mean(given.word, known_sets())
-            raise InputError(
-                given.word, "neither a path nor a set's short name", f"{near}; or say --hub for owner/name"
-            )
+            found = "no such file or folder" if "/" in given.word else "neither a path nor a set's short name"
+            raise InputError(given.word, found, f"{did_you_mean(given.word, known_sets())} (--hub reads owner/name)")
         return snapshot(given.word, hub, store or STORE), None
     repository = known.repositories.get(hub or "hf")
     if repository is None:

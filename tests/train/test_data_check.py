@@ -94,6 +94,14 @@ def test_a_template_without_tools_makes_tool_rows_bad(capsys, tmp_path):
     assert sum(bears for _, bears in found["samples"][0]["pieces"]) == 2
 
 
+def test_a_template_whose_marks_are_no_tokens_is_warned_of(capsys, data, tok):
+    said = run(capsys, data, "--stage", "sft", "--tokenizer", tok, "--template", "qwen").err
+    assert (
+        "warning: template qwen: <|im_start|>, <|im_end|> is no token of this tokenizer, so it is cut like any text"
+        in said
+    )
+
+
 def test_the_window_is_counted(capsys, data, tok):
     found = json.loads(run(capsys, data, "--stage", "sft", "--tokenizer", tok, "--window", 12, "--json").out)
     assert found["fitted"]["too long"] == found["longer"]["12"] > 0

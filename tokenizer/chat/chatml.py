@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from corpus.instructions.rows import Turn
 from tokenizer.chat.pieces import Piece, Preset, Specials, answer, calls_of, tools_of
 
-START, END = "<|im_start|>", "<|im_end|>"
+MARKS = START, END = "<|im_start|>", "<|im_end|>"
 SYSTEM = "You are a helpful assistant."
 BEFORE_TOOLS = (
     "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
@@ -128,5 +128,7 @@ def _qwen(turns: Sequence[Turn], tools: str | None, specials: Specials, ask: boo
     return [*out, Piece(f"{START}assistant\n", False)] if ask else out
 
 
-CHATML = Preset("chatml", "<|im_start|>user … <|im_end|>, tools", _jinja("", PLAIN_RETURNS), _plain, END)
-QWEN = Preset("qwen", "ChatML with a system turn always, tools as Qwen 2.5's", _jinja(SYSTEM, QWEN_RETURNS), _qwen, END)
+CHATML = Preset("chatml", "<|im_start|>user … <|im_end|>, tools", _jinja("", PLAIN_RETURNS), _plain, END, MARKS)
+QWEN = Preset(
+    "qwen", "ChatML with a system turn always, tools as Qwen 2.5's", _jinja(SYSTEM, QWEN_RETURNS), _qwen, END, MARKS
+)

@@ -29,6 +29,7 @@ class OwnTemplate:
     jinja: str
     name: str = "own"
     stop: str | None = None
+    marks: tuple[str, ...] = ()
 
     @cached_property
     def is_marked(self) -> bool:
@@ -39,8 +40,12 @@ class OwnTemplate:
         """Render turns.
 
         Raises:
-            NoPlace: If the template refuses them, or has no marks and rewrites the prompt.
+            NoPlace: If the template refuses them, leaves calls or tools out, or has no marks and rewrites the prompt.
         """
+        if any(turn.role == "call" for turn in turns) and "tool_calls" not in self.jinja:
+            raise NoPlace("the tokenizer's own template", "leaves tool calls out", "take template=qwen or chatml")
+        if tools and "tools" not in self.jinja:
+            raise NoPlace("the tokenizer's own template", "leaves tools out", "take template=qwen or chatml")
         if self.is_marked:
             text, spans = self._render(turns, tools, specials, ask)
         else:

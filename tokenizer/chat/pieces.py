@@ -53,6 +53,7 @@ class Preset:
     jinja: str
     pieces: Render
     stop: str | None = None  # what ends an answer; none: the tokenizer's eos
+    marks: tuple[str, ...] = ()  # what it takes to be single tokens
 
 
 def no_place(turn_or_tools: str, template: str) -> NoPlace:

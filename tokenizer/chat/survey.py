@@ -1,6 +1,6 @@
 """What a stage would read of data: forms, counts, lengths, faults, duplicates, samples with what bears loss.
 
-Nothing is written. All rows are read, encoded (5 MB a CPU-second) and compared for near-duplicates; they are held in
+Nothing is written. All rows are read, encoded (3 MB a CPU-second) and compared for near-duplicates; they are held in
 memory.
 """
 
@@ -100,7 +100,16 @@ def survey(
     cleaned = clean(fitting, benchmarks=benchmarks)
     views = [view for row in fitting for view in views_of(row)]
     lengths = lengths_of(views, style, chat)
-    leak = None if chat is None else seam(chat, style)
+    warnings = contained(givens)
+    if chat is not None:
+        lacking = [mark for mark in style.marks if chat.id_of(mark) is None]
+        if lacking:
+            what = f"{', '.join(lacking)} is no token of this tokenizer"
+            warnings.append(
+                f"template {style.name}: {what}, so it is cut like any text; add it, or take another template"
+            )
+        if (leak := seam(chat, style)) is not None:
+            warnings.append(f"template {style.name}: {_leak(leak)}")
     step = max(1, len(fitting) // max(1, samples))
     return {
         "stage": stage,
@@ -116,7 +125,7 @@ def survey(
         "fitted": None if chat is None or window is None else _fitted(chat, fitting, style, window),
         "removed": [vars(one) for one in cleaned.removed],
         "contamination": "looked for" if benchmarks else "not looked for (--benchmarks DIR)",
-        "warnings": contained(givens) + ([] if leak is None else [_leak(leak)]),
+        "warnings": warnings,
         "samples": [
             {"id": row.id, "source": row.source, "view": view.name, "pieces": pieces_of(view, style, chat)}
             for row in fitting[: step * samples : step]
@@ -142,7 +151,7 @@ def _quantiles(lengths: Any) -> list[float]:
 
 
 def _leak(answer: str) -> str:
-    return f"under this template the answer {answer!r} shares a token with its prompt: prompts get other ids alone"
+    return f"the answer {answer!r} shares a token with its prompt, which has other ids without it"
 
 
 def _labels(rows: Sequence[Row]) -> dict[str, int]:

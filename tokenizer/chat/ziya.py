@@ -25,4 +25,4 @@ def _pieces(turns: Sequence[Turn], tools: str | None, specials: Specials, ask: b
     return [*out, Piece("<bot>", False)] if ask else out
 
 
-ZIYA = Preset("ziya", "<human>question<bot>answer</s>", CHAT_TEMPLATE, _pieces)
+ZIYA = Preset("ziya", "<human>question<bot>answer</s>", CHAT_TEMPLATE, _pieces, marks=("<human>", "<bot>"))

@@ -68,7 +68,7 @@ def byte_level_json():
     trainer = trainers.BpeTrainer(
         vocab_size=420, initial_alphabet=alphabet, special_tokens=special, show_progress=False
     )
-    made.train_from_iterator([*SENTENCES * 3, "a\n\nb\n\nc\n\n: x\n\n\nd" * 5], trainer)
+    made.train_from_iterator([*SENTENCES * 3, "a\n\nb\n\nc\n\n: x\n\n\nd" * 5, "x```` y```` " * 9], trainer)
     return made.to_str()
 
 
@@ -247,11 +247,21 @@ def test_a_template_that_refuses_is_one_line():
 
 
 def test_a_seam_that_a_token_reaches_over_is_found():
+    said = "{% generation %}{{ m.content }}{% endgeneration %}"
     leaky = OwnTemplate(
-        "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}\n\n{% else %}{% generation %}{{ m.content }}{% endgeneration %}{% endif %}{% endfor %}"
+        "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}`{% else %}" + said + "{% endif %}{% endfor %}"
     )
     chat = ChatTokenizer(Tokenizer.from_str(byte_level_json()), SPECIALS)
-    assert seam(chat, leaky) is not None
+    assert seam(chat, leaky) == "```"
+    assert seam(chat, PRESETS["chatml"]) is None
+
+
+def test_a_template_that_leaves_calls_or_tools_out_is_refused():
+    template = OwnTemplate("{% for m in messages %}{{ m.content }}{% endfor %}")
+    with pytest.raises(NoPlace, match="leaves tool calls out; take template=qwen"):
+        template.pieces(WITH_TOOLS, None, SPECIALS, False)
+    with pytest.raises(NoPlace, match="leaves tools out"):
+        template.pieces(dialogue([("一", "二")]), TOOLS, SPECIALS, False)
 
 
 def test_mistakes_are_one_line(tmp_path):
