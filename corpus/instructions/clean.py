@@ -47,6 +47,7 @@ class Cleaned:
     """Rows that stay, in their order, and those that go."""
 
     kept: list[Row] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)  # of those kept, among the given rows
     removed: list[Removed] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
@@ -79,6 +80,7 @@ def clean(rows: Iterable[Row], *, benchmarks: Path | None = None, min_jaccard: f
             out.removed.append(found[number])
         else:
             out.kept.append(row)
+            out.places.append(number)
     return out
 
 

@@ -116,7 +116,7 @@ def test_mistakes_are_one_line(tmp_path, data):
     with pytest.raises(InputError, match=r"问答\.jsonl: alpaca data .* do not serve stage=dpo; it needs two answers"):
         command(["data", "check", str(data), "--stage", "dpo"])
     (tmp_path / "空.jsonl").write_text('{"prompt": "问", "completion": ""}')
-    with pytest.raises(InputError, match="no row is left of 1; the answer is empty"):
+    with pytest.raises(InputError, match="no row is left of 1; the first: the answer is empty"):
         command(["data", "check", str(tmp_path / "空.jsonl"), "--stage", "sft"])
 
 

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from corpus.instructions.clean import clean
+from corpus.instructions.gather import gather
 from corpus.instructions.rows import Axis, Conversation, Faulty, Preference, Prompt, Rated, Row
-from corpus.instructions.sets import contained, copies, known_sets, name_of, parse, readings
 from tokenizer.chat.encode import ChatTokenizer, Template, find_template, load, seam
 from tokenizer.chat.pieces import NoPlace
 from tokenizer.chat.views import lengths_of, pieces_of, views_of
@@ -57,35 +56,10 @@ def survey(
     """
     chat = None if tokenizer is None else load(tokenizer)
     style = find_template(template or (WITHOUT if chat is None else None), chat)
-    givens = [parse(word) for word in data]
-    rows: list[Row] = []
-    faulty: list[Faulty] = []
-    sets = []
-    for one, reading in readings(givens, stage, axis=axis, hub=hub):
-        before, laid, bad = len(rows), 0, len(faulty)
-        for piece in reading:
-            if isinstance(piece, Faulty):
-                faulty.append(piece)
-            else:
-                rows.append(piece)
-                laid += copies(piece, one.weight)
-        known = known_sets().get(name_of(one.word) or "")
-        sets.append(
-            {
-                "data": one.word,
-                "files": len(reading.files),
-                "forms": dict(reading.forms),
-                "records": reading.records,
-                "rows": len(rows) - before,
-                "faulty": len(faulty) - bad,
-                "weight": one.weight,
-                "rows_per_pass": laid,
-                "stated": None if known is None else known.stated,
-                "stated_by": None if known is None else known.said_by,
-            }
-        )
+    gathered = gather(data, stage, axis=axis, hub=hub, benchmarks=benchmarks)
+    faulty, warnings = gathered.faulty, gathered.warnings
     fitting = []
-    for row in rows:
+    for row in gathered.rows:
         try:
             for view in views_of(row):
                 pieces_of(view, style, None)
@@ -93,14 +67,9 @@ def survey(
         except NoPlace as error:
             faulty.append(Faulty(row.id, str(error)))
     if not fitting:
-        causes = Counter(one.cause for one in faulty).most_common(1)
-        raise InputError(
-            ", ".join(data), f"no row is left of {len(faulty)}", causes[0][0] if causes else "name other data"
-        )
-    cleaned = clean(fitting, benchmarks=benchmarks)
+        raise InputError(", ".join(data), f"no row is left of {len(faulty)}", f"the first: {faulty[0].cause}")
     views = [view for row in fitting for view in views_of(row)]
     lengths = lengths_of(views, style, chat)
-    warnings = contained(givens)
     if chat is not None:
         lacking = [mark for mark in style.marks if chat.id_of(mark) is None]
         if lacking:
@@ -114,8 +83,8 @@ def survey(
     return {
         "stage": stage,
         "template": style.name,
-        "sets": sets,
-        "rows": len(fitting),
+        "sets": [vars(one) for one in gathered.sets],
+        "rows": len(fitting),  # without what is removed
         "faulty": [{"place": one.place, "cause": one.cause} for one in faulty],
         "labels": _labels(fitting),
         "unit": "characters" if chat is None else "tokens",
@@ -123,7 +92,7 @@ def survey(
         "longer": {str(size): int((lengths > size).sum()) for size in (WINDOWS if window is None else (window,))},
         "sequences": len(lengths),
         "fitted": None if chat is None or window is None else _fitted(chat, fitting, style, window),
-        "removed": [vars(one) for one in cleaned.removed],
+        "removed": [vars(one) for one in gathered.removed],
         "contamination": "looked for" if benchmarks else "not looked for (--benchmarks DIR)",
         "warnings": warnings,
         "samples": [
