@@ -118,7 +118,7 @@ def _duplicates(
     docs = np.repeat(np.arange(len(left), dtype=np.uint64), BANDS)
     met = pl.DataFrame({"key": keys.ravel(), "doc": docs}).filter(pl.col("key").is_duplicated()).sort("key", "doc")
     pairs = propose_pairs(met).astype(np.int64)
-    records = np.unique([f"{given[n].source}\0{record_of(given[n].id)}" for n in left], return_inverse=True)[1]
+    records = _records([given[n] for n in left])
     if len(pairs):
         pairs = pairs[records[pairs[:, 0]] != records[pairs[:, 1]]]
         for part in range(3):
@@ -130,6 +130,19 @@ def _duplicates(
         row, other = given[left[doc]], given[left[int(parents[doc])]]
         detail = f"similarity {similarity[doc]:.2f}"
         out[left[doc]] = Removed(row.id, row.source, "duplicate", detail, f"{other.source}: {other.id}")
+    return out
+
+
+def _records(rows: Sequence[Row]) -> NDArray[np.int64]:
+    """Number the records that rows came from: neighbours of one place are one record, unless a row comes again."""
+    out, last, ids = np.empty(len(rows), np.int64), ("", ""), set[str]()
+    number = -1
+    for n, row in enumerate(rows):
+        here = (row.source, record_of(row.id))
+        if here != last or row.id in ids:
+            number, last, ids = number + 1, here, set()
+        ids.add(row.id)
+        out[n] = number
     return out
 
 
