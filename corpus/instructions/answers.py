@@ -11,6 +11,7 @@ from typing import Any
 
 from corpus.instructions.messages import (
     Bad,
+    asking,
     check_conversation,
     check_prompt,
     history_of,
@@ -33,9 +34,7 @@ def alpaca_prompt(record: Mapping[str, Any]) -> tuple[Turn, ...]:
     if not asked:
         raise Bad("the instruction is empty")
     inside = transcript(asked) or (Turn("user", asked),)
-    if inside[-1].role == "assistant" and not inside[-1].content:  # "… Assistant:" asks for the output
-        inside = inside[:-1]
-    return (*system_of(record), *history_of(record.get("history")), *inside)
+    return (*system_of(record), *history_of(record.get("history")), *asking(inside))
 
 
 def alpaca(record: Mapping[str, Any], place: str) -> list[Held]:
@@ -71,10 +70,10 @@ def consultation(record: Mapping[str, Any], place: str) -> list[Held]:
 def prompt_of(value: Any, record: Mapping[str, Any]) -> tuple[Turn, ...]:
     """Return the prompt that a text or a list of messages is, with the record's system and history before it."""
     before = (*system_of(record), *history_of(record.get("history")))
-    if isinstance(value, list):
-        return (*before, *turns_of(value, "prompt"))
+    if isinstance(value, Mapping | list):
+        return (*before, *turns_of([value] if isinstance(value, Mapping) else value, "prompt"))
     text = text_of(value, "the prompt")
-    return (*before, *(transcript(text, ("hh-rlhf",)) or (Turn("user", text),)))
+    return (*before, *asking(transcript(text, ("hh-rlhf",)) or (Turn("user", text),)))
 
 
 def answer_of(value: Any) -> Any:

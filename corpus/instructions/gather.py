@@ -34,6 +34,12 @@ class SetCounts:
     stated: int | None  # rows, by the source of a known set
     stated_by: str | None
 
+    def said(self) -> str:
+        """Return what was found in one line."""
+        forms = ", ".join(f"{count:,} {form}" for form, count in self.forms.items())
+        stated = f"; {self.stated:,} rows stated by {self.stated_by}" if self.stated else ""
+        return f"{self.data}: {self.records:,} records ({forms}), {self.rows:,} rows, {self.faulty:,} bad{stated}"
+
 
 @dataclass
 class Gathered:

@@ -110,7 +110,7 @@ def _turns(message: Any, what: str) -> Iterator[Turn]:
         yield Turn("user", text_of(message["human"], f"{what}.human"))
         yield Turn("assistant", text_of(message.get("assistant"), f"{what}.assistant"))
         return
-    role = ROLES.get(str(word).lower())
+    role = ROLES.get(str(word).strip().lower())
     if role is None:
         raise Bad(f"{what} has {'no role' if word is None else f'an unknown role, {word}'}")
     content = message.get("content") if "content" in message else message.get("value")
@@ -192,6 +192,11 @@ def transcript(text: str, marks: Sequence[str] = ()) -> tuple[Turn, ...] | None:
         Turn(ROLES[match.group(1).lower()], stripped[match.end() : end].strip())
         for match, end in zip(most, ends, strict=True)
     )
+
+
+def asking(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """Return the turns of a prompt without the empty answer that it may end with (``… Assistant:``)."""
+    return turns[:-1] if turns and turns[-1] == Turn("assistant", "") else turns
 
 
 def history_of(value: Any) -> tuple[Turn, ...]:

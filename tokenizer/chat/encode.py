@@ -204,12 +204,17 @@ def encode_many(
     chat: ChatTokenizer, conversations: Iterable[Conversation], template: Template, *, last_only: bool = False
 ) -> Iterator[Encoded]:
     """Encode conversations, some hundreds at a time (all cores if ``TOKENIZERS_PARALLELISM`` allows)."""
-    waiting = iter(conversations)
+    rendered = (render(one.turns, template, one.tools, specials=chat.specials) for one in conversations)
+    yield from encode_pieces(chat, (only_last(pieces) if last_only else pieces for pieces in rendered))
+
+
+def encode_pieces(chat: ChatTokenizer, rendered: Iterable[Sequence[Piece]]) -> Iterator[Encoded]:
+    """Encode what templates rendered, each as one text."""
+    waiting = iter(rendered)
     while some := list(islice(waiting, AT_ONCE)):
-        rendered = [render(one.turns, template, one.tools, specials=chat.specials) for one in some]
-        texts = ["".join(piece.text for piece in pieces) for pieces in rendered]
-        for pieces, coded in zip(rendered, chat.tokenizer.encode_batch(texts, add_special_tokens=False), strict=True):
-            yield Encoded(np.array(coded.ids, np.uint32), _mask(only_last(pieces) if last_only else pieces, coded))
+        texts = ["".join(piece.text for piece in pieces) for pieces in some]
+        for pieces, coded in zip(some, chat.tokenizer.encode_batch(texts, add_special_tokens=False), strict=True):
+            yield Encoded(np.array(coded.ids, np.uint32), _mask(pieces, coded))
 
 
 def only_last(pieces: Sequence[Piece]) -> list[Piece]:

@@ -7,18 +7,18 @@ memory.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from corpus.instructions.gather import gather
-from corpus.instructions.rows import Axis, Conversation, Faulty, Preference, Prompt, Rated, Row
+from corpus.instructions.rows import Axis, Faulty, Preference, Rated, Row
 from tokenizer.chat.encode import ChatTokenizer, Template, find_template, load, seam
-from tokenizer.chat.pieces import NoPlace
-from tokenizer.chat.views import lengths_of, pieces_of, views_of
-from tokenizer.chat.window import fit, fit_prompt
+from tokenizer.chat.pieces import NoPlace, Piece
+from tokenizer.chat.views import View, pieces_of, shown, views_of
+from tokenizer.chat.window import fit
 from workbench.errors import InputError
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
@@ -58,18 +58,18 @@ def survey(
     style = find_template(template or (WITHOUT if chat is None else None), chat)
     gathered = gather(data, stage, axis=axis, hub=hub, benchmarks=benchmarks)
     faulty, warnings = gathered.faulty, gathered.warnings
-    fitting = []
-    for row in gathered.rows:
-        try:
-            for view in views_of(row):
-                pieces_of(view, style, None)
+    fitting: list[Row] = []
+    sizes: list[tuple[int, ...]] = []  # of the sequences of each row
+    for row, found in _measured(gathered.rows, style, chat):
+        if isinstance(found, Faulty):
+            faulty.append(found)
+        else:
             fitting.append(row)
-        except NoPlace as error:
-            faulty.append(Faulty(row.id, str(error)))
+            sizes.append(found)
     if not fitting:
         raise InputError(", ".join(data), f"no row is left of {len(faulty)}", f"the first: {faulty[0].cause}")
-    views = [view for row in fitting for view in views_of(row)]
-    lengths = lengths_of(views, style, chat)
+    lengths = np.array([size for one in sizes for size in one], np.int64)
+    long = [] if window is None else [row for row, one in zip(fitting, sizes, strict=True) if max(one) > window]
     if chat is not None:
         lacking = [mark for mark in style.marks if chat.id_of(mark) is None]
         if lacking:
@@ -91,28 +91,43 @@ def survey(
         "lengths": {f"{q:.0%}": int(value) for q, value in zip(QUANTILES, _quantiles(lengths), strict=True)},
         "longer": {str(size): int((lengths > size).sum()) for size in (WINDOWS if window is None else (window,))},
         "sequences": len(lengths),
-        "fitted": None if chat is None or window is None else _fitted(chat, fitting, style, window),
+        "fitted": None if chat is None or window is None else _fitted(chat, long, style, window, len(fitting)),
         "removed": [vars(one) for one in gathered.removed],
         "contamination": "looked for" if benchmarks else "not looked for (--benchmarks DIR)",
         "warnings": warnings,
         "samples": [
-            {"id": row.id, "source": row.source, "view": view.name, "pieces": pieces_of(view, style, chat)}
+            {"id": row.id, "source": row.source, "view": view.name, "pieces": _shown(view, style, chat)}
             for row in fitting[: step * samples : step]
             for view in views_of(row)
         ],
     }
 
 
-def _fitted(chat: ChatTokenizer, rows: Sequence[Row], style: Template, window: int) -> dict[str, int] | None:
-    """Count what becomes of rows that are longer than the window, by the rule of ``tokenizer.chat.window``."""
-    counts = Counter({"whole": 0, "shortened": 0, "too long": 0})
-    for one in fit(chat, [row for row in rows if isinstance(row, Conversation)], style, window):
-        counts["too long" if isinstance(one, Faulty) else "shortened" if one.dropped else "whole"] += 1
+def _measured(
+    rows: Sequence[Row], style: Template, chat: ChatTokenizer | None
+) -> Iterator[tuple[Row, tuple[int, ...] | Faulty]]:
+    """Yield each row with the lengths of its sequences, in tokens or characters, or why the template refuses it."""
+    if chat is not None:
+        for row, one in zip(rows, fit(chat, rows, style), strict=True):
+            yield row, one if isinstance(one, Faulty) else tuple(len(coded.ids) for coded in one.encoded)
+        return
     for row in rows:
-        if isinstance(row, Prompt):
-            held = fit_prompt(chat, row.turns, style, window, row.tools)
-            counts["too long" if held is None else "shortened" if held[1] else "whole"] += 1
-    return dict(counts) if counts.total() else None
+        try:
+            several = [pieces_of(view, style, None) for view in views_of(row)]
+        except NoPlace as error:
+            yield row, Faulty(row.id, str(error))
+        else:
+            yield row, tuple(sum(len(piece.text) for piece in pieces) for pieces in several)
+
+
+def _fitted(chat: ChatTokenizer, long: Sequence[Row], style: Template, window: int, rows: int) -> dict[str, int]:
+    """Count what becomes of rows that are longer than the window, by the rule of ``tokenizer.chat.window``."""
+    lost = sum(isinstance(one, Faulty) for one in fit(chat, long, style, window))
+    return {"whole": rows - len(long), "shortened": len(long) - lost, "too long": lost}
+
+
+def _shown(view: View, style: Template, chat: ChatTokenizer | None) -> list[Piece]:
+    return pieces_of(view, style, None) if chat is None else shown(view, style, chat)
 
 
 def _quantiles(lengths: Any) -> list[float]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from corpus.instructions.rows import Conversation, Preference, Prompt, Rated, Row, Turn
-from tokenizer.chat.encode import ChatTokenizer, Template, encode, encode_many, encode_prompt, only_last, render
+from tokenizer.chat.encode import ChatTokenizer, Encoded, Template, encode_pieces, only_last, render
 from tokenizer.chat.pieces import Piece
 
 
@@ -40,37 +40,36 @@ def _with(row: Preference | Rated, answer: str) -> Conversation:
 
 
 def pieces_of(view: View, template: Template, chat: ChatTokenizer | None) -> list[Piece]:
-    """Return a view as text and what bears loss: by its tokens if there is a tokenizer, else by the template."""
-    turns, tools = view.conversation.turns, view.conversation.tools
+    """Return a view as the template's pieces.
+
+    Args:
+        view: The view.
+        template: The chat template.
+        chat: The tokenizer whose specials are named; none: ``<s>`` and ``</s>``.
+
+    Raises:
+        NoPlace: If the template has no place for a turn or for tools.
+    """
     specials = None if chat is None else chat.specials
-    pieces = render(turns, template, tools, specials=specials, ask=view.asks)
-    if view.last_only:
-        pieces = only_last(pieces)
+    pieces = render(view.conversation.turns, template, view.conversation.tools, specials=specials, ask=view.asks)
     if view.asks:
         return [Piece(piece.text, False) for piece in pieces]
-    if chat is None:
-        return pieces
-    loss = encode(chat, view.conversation, template, last_only=view.last_only).loss
+    return only_last(pieces) if view.last_only else pieces
+
+
+def encode_views(chat: ChatTokenizer, views: Iterable[View], template: Template) -> Iterator[Encoded]:
+    """Encode views; of a prompt nothing bears loss."""
+    return encode_pieces(chat, (pieces_of(view, template, chat) for view in views))
+
+
+def shown(view: View, template: Template, chat: ChatTokenizer) -> list[Piece]:
+    """Return a view as text, cut where loss begins and ends by its tokens: what is trained, not what is meant."""
+    pieces = pieces_of(view, template, chat)
+    (coded,) = encode_pieces(chat, [pieces])
     text = "".join(piece.text for piece in pieces)
     bears = np.zeros(len(text), np.bool_)
-    for (begin, end), one in zip(chat.tokenizer.encode(text, add_special_tokens=False).offsets, loss, strict=True):
+    offsets = chat.tokenizer.encode(text, add_special_tokens=False).offsets
+    for (begin, end), one in zip(offsets, coded.loss, strict=True):
         bears[begin:end] |= one
     cuts = [0, *(np.flatnonzero(np.diff(bears)) + 1).tolist(), len(text)]
-    return [Piece(text[a:b], bool(bears[a])) for a, b in zip(cuts, cuts[1:], strict=False) if b > a]
-
-
-def lengths_of(views: Iterable[View], template: Template, chat: ChatTokenizer | None) -> NDArray[np.int64]:
-    """Return the tokens of each view, or its characters without a tokenizer, shape (views,)."""
-    several = list(views)
-    if chat is None:
-        return np.array(
-            [sum(len(piece.text) for piece in pieces_of(view, template, None)) for view in several], np.int64
-        )
-    coded = encode_many(chat, [view.conversation for view in several if not view.asks], template)
-    sizes = [
-        len(encode_prompt(chat, view.conversation.turns, template, view.conversation.tools))
-        if view.asks
-        else len(next(coded).ids)
-        for view in several
-    ]
-    return np.array(sizes, np.int64)
+    return [Piece(text[a:b], bool(bears[a])) for a, b in pairwise(cuts) if b > a]

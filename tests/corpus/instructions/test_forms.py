@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -148,6 +150,8 @@ PAIRS = [
         "pair-messages",
         PAIR,
     ),
+    ({"prompt": "\n\nHuman: 问\n\nAssistant:", "response": " 好", "chosen": " 好", "rejected": " 坏"}, "pair", PAIR),
+    ({"prompt": {"role": "user", "content": "问"}, "chosen": "好", "rejected": "坏"}, "pair", PAIR),
     ({"prompt": "问", "pos_resp": "好", "neg_resp": "坏"}, "cvalues", PAIR),
     ({"instruction": "问", "input": "", "output": ["好", "坏"], "history": []}, "ranked", PAIR),
 ]
@@ -316,3 +320,11 @@ def test_each_stage_reads_pairs(stage, tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps({"prompt": "问", "chosen": "好", "rejected": "坏"}), encoding="utf-8")
     assert not any(isinstance(row, Faulty) for row in read(tmp_path / "a.jsonl", stage))
     assert detect(tmp_path / "a.jsonl").name == "pair"
+
+
+@pytest.mark.parametrize("page", ["instructions.md", "instructions.zh-CN.md"])
+def test_the_pages_list_every_form_in_order(page):
+    text = (Path(__file__).parents[3] / "docs" / page).read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z-]+)` \| [^|]*[a-z]", text, re.MULTILINE)[: len(FORMS)] == [
+        form.name for form in FORMS
+    ]

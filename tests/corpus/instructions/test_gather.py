@@ -24,6 +24,7 @@ def test_counts_add_up_and_weights_follow_cleaning(tmp_path):
     assert (two.records, two.rows, two.faulty, two.rows_per_pass) == (2, 2, 0, 0)  # both are in the first set
     assert len(found.removed) == 2
     assert len(list(found.laid_out())) == len(found.rows) == 6
+    assert one.said().endswith("甲.jsonl: 7 records (7 completion), 6 rows, 1 bad")
     alone = gather([f"{tmp_path}/乙.jsonl@3"], "sft")
     assert [row.id for row in alone.laid_out()] == ["乙.jsonl:1"] * 3 + ["乙.jsonl:2"] * 3
     same = gather([f"{tmp_path}/乙.jsonl", f"{tmp_path}/乙.jsonl@3"], "sft")  # the same file again: ids repeat
