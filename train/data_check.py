@@ -13,6 +13,7 @@ from workbench.command import Parser
 from workbench.console import emit_json, note, stdout_console, table
 
 COLUMNS = ("id", "reason", "detail", "of")  # of what is removed
+LISTED = 20  # removed rows; bad ones are listed all
 SHOWN = 900  # characters of a sample that are printed; its middle is left out
 
 
@@ -86,7 +87,9 @@ def show(found: dict[str, Any]) -> None:
     counts = Counter(one["reason"] for one in removed)
     said = f"duplicate {counts['duplicate']:,}; contaminated {counts['contaminated']:,} ({found['contamination']})"
     if removed:
-        table(("row", "why", "detail", "of"), [[one[key] for key in COLUMNS] for one in removed], title=said)
+        table(("row", "why", "detail", "of"), [[one[key] for key in COLUMNS] for one in removed[:LISTED]], title=said)
+        if len(removed) > LISTED:
+            print(f"… and {len(removed) - LISTED:,} more (--json lists all)\n")
     else:
         print(f"{said}\n")
     faulty = found["faulty"]

@@ -48,6 +48,7 @@ class Reading:
     source: str | None = (
         None  # the set's name; by default the file's (the folder's, of dialogues in files of their own)
     )
+    in_full: bool = False  # places begin with the path as it was given: another set has files of the same name
     files: list[str] = field(default_factory=list)
     forms: Counter[str] = field(default_factory=Counter)  # records by form
     records: int = 0  # all, faulty ones included
@@ -63,7 +64,8 @@ class Reading:
         found, root = files_of(self.path), root_of(self.path)
         first: tuple[str, str] | None = None  # the first refusal
         for file in found:
-            name = file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name
+            short = file.relative_to(root) if file.is_relative_to(root) else Path(file.name)
+            name = (file if self.in_full else short).as_posix()
             refused = yield from self._file(file, name, stage)
             if refused:
                 if len(found) == 1:

@@ -10,6 +10,7 @@ and place falls below it: all rows of a ranked list, or none, and no record depe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -146,9 +147,13 @@ def readings(
         InputError: If a set is not there.
     """
     found = []
+    shared = Counter(Path(given.word).name for given in givens)
     for given in givens:
         path, name = find(given, stage, hub, store)
-        found.append((given, read(path, stage, axis=axis, source=name)))
+        reading = read(path, stage, axis=axis, source=name)
+        if shared[Path(given.word).name] > 1:  # 甲/train.json and 乙/train.json
+            reading.in_full, reading.source = True, name or given.word
+        found.append((given, reading))
     return found
 
 

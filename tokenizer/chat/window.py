@@ -1,8 +1,8 @@
 """Rows longer than the window: whole exchanges go, the oldest first; an answer is never cut.
 
 An exchange is a user's turn and all that follows it up to the next. The system turn and the last exchange stay; of a
-pair both sides must fit. What is too long even so is not used, and told: a row is whole, shortened by some exchanges, or
-out.
+pair both sides must fit. What is too long even so is not used, and told: a row is whole, shortened by some exchanges,
+or out.
 """
 
 from __future__ import annotations

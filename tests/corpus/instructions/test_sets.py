@@ -36,6 +36,18 @@ def test_a_row_is_laid_out_as_often_as_its_weight_says(tmp_path):
     assert rows == list(mix(readings(givens, "sft")))  # the same ones every time
 
 
+def test_files_of_one_name_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("甲", "乙"):
+        Path(name).mkdir()
+        Path(name, "a.json").write_text('{"prompt": "问", "completion": "答"}\n坏', encoding="utf-8")
+    rows = list(mix(readings([parse("甲/a.json"), parse("乙/a.json@2")], "sft")))
+    assert [row.place if isinstance(row, Faulty) else row.id for row in rows] == [
+        *("甲/a.json:1", "甲/a.json:2", "乙/a.json:1", "乙/a.json:1", "乙/a.json:2")
+    ]
+    assert {row.source for row in rows if not isinstance(row, Faulty)} == {"甲/a.json", "乙/a.json"}
+
+
 def test_the_rows_of_one_record_stay_together():
     rows = [
         Conversation(f"a.json:{n}/{part}", (Turn("user", "问"),), "集") for n in range(50) for part in ("1>2", "1>3")
