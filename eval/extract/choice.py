@@ -3,8 +3,7 @@
 Statements are looked for in an order of how plainly they state the answer (``答案是A``, ``the answer is (B)``, ``选C``,
 ``D是正确的``); of the plainest kind that is there the last one counts, since a chain of thought may correct itself. A
 text that is a letter (``B``, ``(B) …``, ``B. …``), or has one letter in it alone, answers with it. Two letters without
-a statement are no answer. The phrases are those of C-Eval's published evaluator and MMLU-style prompts, made one pattern
-each way.
+a statement are no answer. The phrases are those of C-Eval's published evaluator and of MMLU's prompts.
 """
 
 from __future__ import annotations
