@@ -11,6 +11,7 @@ Linux 5.14; before that the user's other processes are counted with it, and a pr
 
 from __future__ import annotations
 
+import compileall
 import functools
 import itertools
 import math
@@ -109,7 +110,10 @@ def _walls(root: bool) -> tuple[str, ...]:
     packages = Path(_library_folders()[0]) / "site-packages"
     if packages.is_dir():
         words += ["--tmpfs", str(packages), "--remount-ro", str(packages)]
-    words += ["--ro-bind", str(Path(inside.__file__).parent), f"{_HOME}/eval/inside"]
+    ours = Path(inside.__file__).parent
+    if not sys.dont_write_bytecode:
+        compileall.compile_dir(ours, maxlevels=0, quiet=2)  # inside nothing can be written
+    words += ["--ro-bind", str(ours), f"{_HOME}/eval/inside"]
     words += ["--dev-bind", "/dev/null", "/dev/null"]
     words += ["--perms", "1777", "--size", str(TMP_SIZE), "--tmpfs", "/tmp", "--chdir", "/tmp"]  # noqa: S108
     libraries = ":".join(sorted({str(Path(path).parent) for path in _libraries()}))

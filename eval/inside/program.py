@@ -7,12 +7,12 @@ in another process, which it cannot reach.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 from eval.inside.wire import Closed, Encoder, decode, receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _MESSAGE = 400  # characters of an exception's text

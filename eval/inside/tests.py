@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import builtins
 import sys
-from collections.abc import Iterable, Iterator
 
 from eval.inside.wire import Closed, Encoder, decode, receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 _SHOWN = 300  # characters of a detail

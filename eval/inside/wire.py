@@ -2,19 +2,17 @@
 
 Not pickle or marshal, because the program's side may be hostile: a decoded frame is built of None, bool, int, float,
 str and a fixed list of exact standard types, and never runs code of the sender. Not json, because importing it doubles
-the start of an interpreter (10 ms, for ``re`` and ``enum``). Whatever is no plain data (a function, an object, a
+the start of an interpreter (``re`` and ``enum`` come with it). Whatever is no plain data (a function, an object, a
 generator) goes over as a handle, a number that its owner knows. Cost: about 1 µs a value.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from struct import error as StructError  # noqa: N812 - its own name is error
-from struct import pack, unpack_from
 
-TYPE_CHECKING = False  # typing costs 7 ms to import
+TYPE_CHECKING = False  # each module not imported here is one to ten milliseconds of every program's judgement
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 MAX_FRAME = 64 << 20  # bytes; a longer answer ends the program
@@ -85,7 +83,7 @@ class Encoder:
         elif isinstance(value, int):
             _sized(out, b"i", int.__format__(value, "x").encode())
         elif isinstance(value, float):
-            out.append(b"f" + pack(">d", value))
+            _sized(out, b"f", float.hex(value).encode())
         elif isinstance(value, str):
             _sized(out, b"s", str.encode(value, "utf-8", "surrogatepass"))
         elif isinstance(value, bytes):
@@ -100,19 +98,19 @@ class Encoder:
                     return
             rarer = _RARER.get(_type(value))
             if rarer is None:
-                out.append(b"h" + pack(">Q", self._handle(value)))
+                out.append(b"h" + self._handle(value).to_bytes(8, "big"))
             else:
                 self._named(_type(value), rarer(value), out, depth)
 
     def _named(self, name: str, parts: list[Any], out: list[bytes], depth: int) -> None:
         _sized(out, b"x", name.encode())
-        out.append(pack(">I", len(parts)))
+        out.append(len(parts).to_bytes(4, "big"))
         for part in parts:
             self._add(part, out, depth - 1)
 
 
 def _sized(out: list[bytes], tag: bytes, body: bytes) -> None:
-    out.append(tag + pack(">I", len(body)))
+    out.append(tag + len(body).to_bytes(4, "big"))
     out.append(body)
 
 
@@ -156,7 +154,7 @@ def decode(body: bytes, handle: Callable[[int], Any]) -> Any:
     """
     try:
         value, end = _value(body, 0, handle, MAX_DEPTH)
-    except (ValueError, TypeError, LookupError, ArithmeticError, StructError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise Closed("a value of no known form") from error
     if end != len(body):
         raise Closed("a frame that goes on after its value")
@@ -171,18 +169,17 @@ def _value(body: bytes, at: int, handle: Callable[[int], Any], depth: int) -> tu
     at += 1
     if tag in _CONSTANTS:
         return _CONSTANTS[tag], at
-    if tag == b"f":
-        return unpack_from(">d", body, at)[0], at + 8
+    length, at = _number(body, at, 8 if tag == b"h" else 4)
     if tag == b"h":
-        return handle(unpack_from(">Q", body, at)[0]), at + 8
-    (length,) = unpack_from(">I", body, at)
-    at += 4
+        return handle(length), at
     part = body[at : at + length]
     if len(part) != length or depth == 0:
         raise ValueError("cut short, or nested too deep")
     at += length
     if tag == b"i":
         return int(part, 16), at
+    if tag == b"f":
+        return float.fromhex(part.decode()), at
     if tag == b"s":
         return part.decode("utf-8", "surrogatepass"), at
     if tag == b"b":
@@ -190,13 +187,19 @@ def _value(body: bytes, at: int, handle: Callable[[int], Any], depth: int) -> tu
     if tag != b"x":
         raise ValueError("an unknown tag")
     build = _BUILD[part.decode()]
-    (count,) = unpack_from(">I", body, at)
-    at += 4
+    count, at = _number(body, at, 4)
     parts = []
     for _ in range(count):
         value, at = _value(body, at, handle, depth - 1)
         parts.append(value)
     return build(parts), at
+
+
+def _number(body: bytes, at: int, width: int) -> tuple[int, int]:
+    digits = body[at : at + width]
+    if len(digits) != width:
+        raise ValueError("cut short")
+    return int.from_bytes(digits, "big"), at + width
 
 
 def _pairs(parts: list[Any]) -> dict[Any, Any]:

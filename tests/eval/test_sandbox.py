@@ -56,7 +56,7 @@ def left_over(mark):
 HOSTILE = {
     "fork bomb": ("import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass", {"timeout", "exit"}),
     "thread bomb": ("import threading, time\nwhile True:\n    threading.Thread(target=time.sleep, args=(9,)).start()", {"error"}),
-    "memory bomb": ("x = []\nwhile True:\n    x.append(bytearray(1 << 26))", {"memory"}),
+    "memory bomb": ("x = []\nwhile True:\n    x.append(bytearray(1 << 28))", {"memory"}),
     "one allocation": ("x = bytearray(8 << 30)", {"memory"}),
     "shared memory": (C + "def square(x): return libc.shmget(0, 1 << 20, 0o1600)", {"failed"}),
     "memory file": ("import os\nos.memfd_create('x')", {"error"}),
@@ -261,6 +261,12 @@ def test_without_a_sandbox_it_refuses_in_one_line_unless_told(tmp_path, monkeypa
     assert judge("import os\nos._exit(0)", TESTS, unsafe=True).end == "exit"
     assert judge("while True: pass", TESTS, unsafe=True, seconds=1).end == "timeout"
     assert judge("open('left', 'w').write('x')\n" + GOOD, TESTS, unsafe=True).passed
+    mark = secrets.token_hex(8)
+    sleeper = (
+        f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)', {mark!r}])\n"
+    )
+    assert judge(sleeper + GOOD, TESTS, unsafe=True).passed
+    assert left_over(mark.encode()) == []
     assert list(tmp_path.iterdir()) == []
 
 
