@@ -1,9 +1,10 @@
-r"""MATH's final answer and whether it equals the gold one: by the official rule, and by computing.
+"""MATH's final answer and whether it equals the gold one: by the official rule, and by computing.
 
 ``is_equiv`` compares two LaTeX strings after the normalisation of Hendrycks et al. 2021 (arXiv 2103.03874, the code
-published with it): spacing and units off, ``\frac12`` and ``\sqrt2`` braced, ``1/2`` as a fraction, 0.5 as one half,
-and no more. Scores in papers are by it. It wrongly tells √8 from 2√2 and 1,000 from 1000; ``math_verify`` does not.
-Both are reported. Whatever the official code cannot normalise (it raises, for instance at ``x/y``) is compared as is.
+published with it): spacing and units off, single characters of a fraction or root braced, ``1/2`` as a fraction, 0.5 as
+one half, and no more. Scores in papers are by it. It wrongly tells √8 from 2√2 and 1,000 from 1000; ``math_verify``
+does not. Both are reported. Whatever the official code cannot normalise (it raises, for instance at ``x/y``) is
+compared as it stands.
 """
 
 from __future__ import annotations
