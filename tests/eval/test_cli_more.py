@@ -69,3 +69,10 @@ def test_compare(tmp_path, capsys):
     for words, said in ((["--draws", "5"], "--draws: 5 is below 100"), (["--seed", "-1"], "--seed: -1 is below 0")):
         with pytest.raises(ConfigError, match=said):
             command(["compare", str(first), str(second), *words])
+
+
+def test_the_harnesses_of_the_command_are_those_there_are():
+    from eval import cli_more
+    from eval.imports import IMPORTERS
+
+    assert set(cli_more._IMPORTED) == set(IMPORTERS)
