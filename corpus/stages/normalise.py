@@ -72,12 +72,10 @@ class Normalise:
                 new[i], repaired[i] = mended, True
         for i in _marked_up(text, np.flatnonzero(markup)):
             new[i] = _plain(new.get(i) or text[i])
-        out, changed = self._fold(flat, spaced)
-        if new:  # the few that left the compiled path are folded by themselves
+        if new:
             rows = list(new)
-            few = FlatText.of(pl.Series("text", list(new.values()), dtype=pl.String))
-            mended_text, changed[rows] = self._fold(few, spaced[rows])
-            out = out.scatter(rows, mended_text)
+            flat = FlatText.of(text.clone().scatter(rows, pl.Series(list(new.values()), dtype=pl.String)))
+        out, changed = self._fold(flat, spaced)
         titles = FlatText.of(batch["title"].fill_null(""))
         title, _ = self._fold(titles, np.zeros(len(titles), np.bool_))
         return batch.with_columns(
