@@ -1,0 +1,70 @@
+"""Preference pairs as batches for a reward model and for DPO: all chosen answers first, then all rejected ones.
+
+    input_ids  (2 pairs, longest)   prompt and answer, padded with 0 on the right, where nothing before them sees it
+    prompts    (2 pairs,)           ids of the prompt
+    lengths    (2 pairs,)           ids of both
+    margin     (pairs,)             by how much the chosen one is said to be better; 0 where nothing is said
+
+Without an attention mask and with the padding on the right, attention is plainly causal: the fast kernels serve it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eval.packing import IGNORED
+from tokenizer.dialogues import Pair
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+SIDES = ("chosen", "rejected")
+
+
+def batch(pairs: Sequence[Pair], rows: int) -> dict[str, torch.Tensor]:
+    """Return pairs as a batch.
+
+    Args:
+        pairs: The pairs.
+        rows: Rows of the model's embedding.
+
+    Raises:
+        InputError: If an id is beyond the embedding.
+    """
+    import torch
+
+    halves = [[np.concatenate([p.prompt, answer]) for p in pairs for answer in [getattr(p, side)]] for side in SIDES]
+    sequences = halves[0] + halves[1]
+    lengths = torch.tensor([len(ids) for ids in sequences])
+    ids = torch.zeros(len(sequences), int(lengths.max()), dtype=torch.int64)
+    for n, sequence in enumerate(sequences):
+        ids[n, : len(sequence)] = torch.from_numpy(sequence.astype(np.int64))
+    if (worst := int(ids.max())) >= rows:
+        found = f"gives id {worst:,}, the embedding has {rows:,} rows"
+        raise InputError("tokenizer", found, "take the tokenizer of the weights: leave tokenizer= out")
+    prompts = torch.tensor([len(pair.prompt) for pair in pairs] * 2)
+    margin = torch.tensor([float(pair.row.margin or 0.0) for pair in pairs])
+    return {"input_ids": ids, "prompts": prompts, "lengths": lengths, "margin": margin}
+
+
+def labels(input_ids: torch.Tensor, prompts: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Return the answers' ids at their places, -100 elsewhere, shape (sequences, longest)."""
+    import torch
+
+    at = torch.arange(input_ids.shape[1], device=input_ids.device)
+    return input_ids.masked_fill((at < prompts[:, None]) | (at >= lengths[:, None]), IGNORED)
+
+
+def hidden_states(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
+    """Return last hidden states, shape (sequences, longest, width)."""
+    states: torch.Tensor = model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
+    return states
+
+
+def mean_length(pairs: Sequence[Pair]) -> int:
+    """Return the ids of a sequence, on average: what the count of FLOPs takes for the attention."""
+    return round(sum(2 * len(p.prompt) + len(p.chosen) + len(p.rejected) for p in pairs) / (2 * len(pairs)))

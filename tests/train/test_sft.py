@@ -1,0 +1,214 @@
+"""Supervised fine-tuning learns answers to the letter and nothing else; packed dialogues do not see each other."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from eval.models import load_model
+from eval.packing import IGNORED, masked_batch
+from tests.train.talk import dialogues, make_base, run, sentence, write
+from tests.train.test_pt import exact, series
+from tokenizer import chat
+from tokenizer.dialogues import Packs
+from tokenizer.dialogues import dialogues as encode_all
+from train import lineage, metrics
+from train.lora import merge
+from train.trainer import Discipline
+from workbench.errors import ConfigError, InputError
+
+LEARN = ("steps=110", "batch=4", "micro_batch=4", "optim.lr=1e-2", "held_out=0")
+SHORT = ("steps=6", "batch=2", "micro_batch=1", "held_out=0", "checkpoint.every=2")
+
+
+@pytest.fixture(scope="module")
+def base(toy, tmp_path_factory):
+    return make_base(toy, tmp_path_factory.mktemp("base") / "run")
+
+
+@pytest.fixture(scope="module")
+def twenty(tmp_path_factory):
+    return dialogues(tmp_path_factory.mktemp("data") / "二十.jsonl")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(base):
+    return chat.open_tokenizer(base / "model")
+
+
+@pytest.fixture(scope="module")
+def learnt(base, twenty, tmp_path_factory):
+    out = tmp_path_factory.mktemp("sft") / "run"
+    return out, run("sft", base, twenty, out, *LEARN)
+
+
+def nats_by_mask(model, packs):
+    """Mean -ln p of answers, and of everything else but first ids."""
+    rows = model.get_input_embeddings().num_embeddings
+    inputs = masked_batch(packs, range(len(packs)), rows)
+    answers = inputs["labels"][:, 1:] != IGNORED
+    every = torch.stack([torch.arange(packs.seq_len) < packs.valid(i) for i in range(len(packs))])[:, 1:]
+    every &= inputs["position_ids"][:, 1:] > 0
+    with torch.inference_mode():
+        logits = model(input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False).logits
+    nats = -logits[:, :-1].log_softmax(-1).gather(2, inputs["input_ids"][:, 1:, None])[..., 0]
+    return float(nats[answers].mean()), float(nats[every & ~answers].mean())
+
+
+def packs_of(path, tokenizer, window=96, **more):
+    from corpus.instructions import read
+
+    rows = list(read(path, "sft"))
+    return Packs(
+        encode_all(
+            rows, lambda t, tools: chat.encode(tokenizer, t, "own", tools), window, __import__("collections").Counter()
+        ),
+        window,
+        **more,
+    )
+
+
+def test_it_learns_twenty_answers_to_the_letter_and_no_question(base, twenty, tokenizer, learnt):
+    out, results = learnt
+    packs = packs_of(twenty, tokenizer)
+    model = load_model(out, "cpu")
+    before, after = nats_by_mask(load_model(base, "cpu"), packs), nats_by_mask(model, packs)
+    assert after[0] < 0.02
+    assert after[1] > 0.9 * before[1]  # a loss on all ids would learn these too
+    for line in twenty.read_text(encoding="utf-8").splitlines():
+        question, answer = json.loads(line)["messages"]
+        prompt, _ = chat.encode(tokenizer, [chat.Turn("user", question["content"])], "own")
+        ids = [*prompt.tolist(), *tokenizer.encode("<bot>:")]
+        made = model.generate(torch.tensor([ids]), max_new_tokens=40, do_sample=False, pad_token_id=0)
+        assert tokenizer.decode(made[0, len(ids) :].tolist()) == answer["content"]
+    assert results["loss_last"] < 0.05
+    assert results["answer_tokens"] == sum(int(part.mask.sum()) for part in packs.parts)
+
+
+def test_packed_dialogues_do_not_see_each_other(base, twenty, tokenizer):
+    together, apart = packs_of(twenty, tokenizer, 192), packs_of(twenty, tokenizer, 192, together=False)
+    assert len(together) < len(apart) == 20
+    model, rows = load_model(base, "cpu"), 384
+    several = next(i for i in range(len(together)) if len(together.bins[i]) > 1)
+    inputs = masked_batch(together, [several], rows)
+    with torch.inference_mode():
+        logits = model(input_ids=inputs["input_ids"], position_ids=inputs["position_ids"], use_cache=False).logits[0]
+        for start, number in zip(together.starts(several), together.bins[several], strict=True):
+            ids = torch.from_numpy(together.parts[number].ids.astype("int64"))
+            alone = model(input_ids=ids[None]).logits[0]
+            assert torch.allclose(logits[start : start + len(ids)], alone, atol=1e-4)
+    assert sorted(n for part in together.bins for n in part) == list(range(20))
+
+
+def test_packing_changes_no_loss(base, twenty, tmp_path):
+    """All twenty in one batch, packed or not: the same mean over the same answers."""
+    one = run(
+        "sft", base, twenty, tmp_path / "a", "steps=1", "batch=20", "micro_batch=20", "packing=false", "held_out=0"
+    )
+    packed = run("sft", base, twenty, tmp_path / "b", "steps=1", "batch=1", "micro_batch=1", "window=128", "held_out=0")
+    assert packed["samples"] < one["samples"] == 20
+    assert one["loss_first"] == pytest.approx(packed["loss_first"], abs=0.1)
+
+
+def test_a_crash_changes_nothing_and_noise_is_resumed(base, twenty, tmp_path, monkeypatch):
+    whole, out, step = tmp_path / "whole", tmp_path / "run", Discipline.check_step
+    run("sft", base, twenty, whole, *SHORT, "neftune=5")
+
+    def crash(self, loss, norm):
+        if self.state.global_step + 1 == 4:
+            raise RuntimeError("power cut")
+        return step(self, loss, norm)
+
+    monkeypatch.setattr(Discipline, "check_step", crash)
+    with pytest.raises(RuntimeError):
+        run("sft", base, twenty, out, *SHORT, "neftune=5")
+    monkeypatch.undo()
+    run("sft", base, twenty, out, *SHORT, "neftune=5")
+    assert exact(out) == exact(whole)
+    run("sft", base, twenty, tmp_path / "plain", *SHORT)
+    assert series(tmp_path / "plain") != series(whole)
+
+
+def test_held_out_rows_by_their_question_whatever_is_mixed_in(base, twenty, tmp_path):
+    other = dialogues(tmp_path / "b.jsonl", 10, seed=5, turns=2)
+    words = ("held_out=0.3", "steps=2", "batch=1", "micro_batch=1")
+    one = run("sft", base, twenty, tmp_path / "one", *words)
+    two = run("sft", base, f"{twenty},{other}@2", tmp_path / "two", *words)
+    (first,) = one["sets"].values()
+    assert 0 < first["held_out"] < 20
+    assert first["used"] + first["held_out"] == 20
+    assert two["sets"][str(twenty)] == first
+    weighted = two["sets"][f"{other}@2"]
+    assert weighted["used"] == 2 * (10 - weighted["held_out"])
+    rows = metrics.read(tmp_path / "one")
+    assert rows[0]["held_out_loss"] == one["scores"]["held_out_loss"][0]
+    assert rows[-1]["held_out_loss"] == one["scores"]["held_out_loss"][1]
+
+
+def test_lora_on_a_run_then_merged_then_gone_on_with(base, twenty, tmp_path, capsys):
+    out = tmp_path / "lora"
+    results = run("sft", base, twenty, out, *SHORT, "tune=lora", "lora.rank=4", "optim.lr=1e-2")
+    assert results["trained_parameters"] < 0.3 * results["parameters"]
+    with pytest.raises(InputError, match=r"holds an adapter, no whole model; merge it first: train merge"):
+        run("sft", out, twenty, tmp_path / "next", *SHORT)
+    assert merge(out, tmp_path / "merged")["difference"] < 1e-5
+    run("sft", tmp_path / "merged", twenty, tmp_path / "next", *SHORT)
+    chain = lineage.chain(tmp_path / "next")
+    assert [e["kind"] for e in chain if e["kind"] != "corpus"] == ["run", "model", "run", "run", "tokens", "tokenizer"]
+    assert chain[0]["raw_files"] == 1
+    assert "sft: loss" in chain[0]["what"]
+    assert (tmp_path / "next/model/tokenizer.model").is_file()
+    assert not (tmp_path / "next/model/adapter_config.json").exists()
+
+
+def test_what_does_not_fit_is_cut_and_counted(base, tmp_path, capsys):
+    long = "".join(sentence(__import__("numpy").random.default_rng(n)) for n in range(30))
+    chat_of = lambda q, a: {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]}  # noqa: E731
+    data = write(
+        tmp_path / "d.jsonl",
+        [chat_of(long, "好。"), chat_of("1", long), chat_of("2", ""), *[chat_of(str(n), "好。") for n in range(3, 9)]],
+    )
+    results = run("sft", base, data, tmp_path / "run", "steps=1", "batch=1", "micro_batch=1", "held_out=0")
+    assert results["left_out"] == {"longer than 96 ids: end cut off": 2, "no answer within the window: left out": 1}
+    assert results["faulty"] == 1
+    err = capsys.readouterr().err
+    assert "d.jsonl:3: has an empty turn; not used" in err
+    assert "2 rows: longer than 96 ids: end cut off" in err
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "said"),
+    [
+        ("data=nowhere.jsonl", InputError, "nowhere.jsonl: is not there; name a file or folder of instruction data"),
+        ("held_out=0.9", InputError, "do not fill one batch of 200"),
+        ("model.weights=nowhere", InputError, "nowhere: no such folder"),
+        ("window=4096", ConfigError, "window: 4,096 ids, the model has 128 positions; give at most 128"),
+        ("micro_batch=3", ConfigError, "batch: 200 is no multiple of 3 samples x 1 devices; give 201"),
+        ("tune=qlora", ConfigError, "use tune=lora"),
+        ("data=a.jsonl@0", ConfigError, "its weight is 0"),
+    ],
+)
+def test_bad_input_is_one_line(base, twenty, tmp_path, change, kind, said):
+    rows = ["held_out=0", "batch=200", "packing=false"]
+    data = dialogues(tmp_path / "many.jsonl", 220) if change.startswith("micro") else twenty
+    with pytest.raises(kind) as caught:
+        run("sft", base, data, tmp_path / "run", *rows, change)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_to_train_on_and_another_tokenizer(base, tmp_path):
+    from tests.train.toy import make_tokenizer
+
+    empty = write(tmp_path / "leer.jsonl", [])
+    with pytest.raises(InputError, match=r"holds no row that stage=sft can train on \(0 faulty, 0 held out\)"):
+        run("sft", base, empty, tmp_path / "run")
+    other = make_tokenizer(tmp_path / "other", seed=9)
+    with pytest.raises(InputError, match="is another tokenizer than the one of the weights"):
+        run("sft", base, dialogues(tmp_path / "d.jsonl"), tmp_path / "run", f"tokenizer={other}")
+    bare = tmp_path / "bare"
+    shutil.copytree(base / "model", bare)
+    (bare / "tokenizer.model").unlink()
+    with pytest.raises(InputError, match="has no tokenizer; name its folder with tokenizer="):
+        run("sft", bare, tmp_path / "d.jsonl", tmp_path / "run")

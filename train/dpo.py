@@ -1,0 +1,195 @@
+"""Stage dpo: direct preference optimisation. A policy learns from pairs, held near a reference: itself at the start.
+
+With h = log p(chosen) - log p(rejected) of the policy less the same of the reference, answers as sums over their ids:
+
+    sigmoid   -log sigmoid(beta h)          Rafailov et al., 2023, equation 7
+    ipo       (h - 1 / (2 beta))^2          Azar et al., 2023, equation 17; per_token=true takes means over ids, as TRL
+    hinge     max(0, 1 - beta h)            Zhao et al., 2023 (SLiC), on the same ratio
+
+Label smoothing e is the belief that a label is wrong: (1 - e) L(h) + e L(-h). The reference needs no second model:
+under LoRA it is the policy with its adapter switched off; else its log-probabilities are computed once, for the
+pairs that this run will see, into ``reference.npy``. Cost: a forward and backward pass of both answers, and the
+reference's forward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from train import parallel
+from train.data import Order
+from train.instruct import Data, InstructSettings, make_job, open_data, use_loss
+from train.stage import Job, Machine, run_stage, scoring, tuned
+from workbench.config import at_least, between, setting
+from workbench.console import progress
+from workbench.errors import ConfigError
+from workbench.files import atomic_path
+
+if TYPE_CHECKING:
+    import torch
+
+    from tokenizer.dialogues import Pair
+
+REFERENCE = "reference.npy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DpoSettings(InstructSettings):
+    """Everything about a run of direct preference optimisation."""
+
+    out: Path = setting(Path("data/runs/dpo"), "the run's folder")
+    beta: float = setting(0.1, "how strongly the reference holds", check=at_least(1e-6))
+    loss: Literal["sigmoid", "ipo", "hinge"] = setting("sigmoid", "of the log-ratio")
+    label_smoothing: float = setting(0.0, "share of labels believed to be wrong", check=between(0, 0.5))
+    per_token: bool = setting(False, "log-ratios as means over an answer's ids instead of sums")
+    reference: Literal["auto", "adapter", "precomputed"] = setting(
+        "auto", "adapter: switched off each step (LoRA); precomputed: once before; auto: adapter where there is one"
+    )
+
+
+def train_dpo(settings: DpoSettings, *, overwrite: bool = False) -> dict[str, Any]:
+    """Run the stage; see ``train.stage.run_stage``."""
+    if settings.reference == "adapter" and settings.tune == "full":
+        raise ConfigError("reference", "adapter, but tune=full has none", "use reference=precomputed")
+    data, inputs = open_data("dpo", settings)
+    return run_stage("dpo", settings, inputs, lambda machine: _prepare(settings, data, machine), overwrite=overwrite)
+
+
+def preference_loss(ratio: torch.Tensor, beta: float, kind: str, smoothing: float = 0.0) -> torch.Tensor:
+    """Return the loss of each pair, shape (pairs,).
+
+    Args:
+        ratio: h of the module's docstring, shape (pairs,).
+        beta: How strongly the reference holds.
+        kind: sigmoid, ipo or hinge.
+        smoothing: Share of labels believed to be wrong.
+    """
+    from torch.nn.functional import logsigmoid
+
+    def one(h: torch.Tensor) -> torch.Tensor:
+        if kind == "sigmoid":
+            return -logsigmoid(beta * h)
+        return (1 - beta * h).relu() if kind == "hinge" else (h - 1 / (2 * beta)) ** 2
+
+    return (1 - smoothing) * one(ratio) + smoothing * one(-ratio)
+
+
+def answer_log_probs(
+    model: Any, input_ids: torch.Tensor, prompts: torch.Tensor, lengths: torch.Tensor, *, per_token: bool
+) -> torch.Tensor:
+    """Return the log-probability of each answer, a sum or a mean over its ids, shape (2 pairs,)."""
+    from eval.pairs import hidden_states, labels
+    from train.loss import log_probs
+
+    sums = log_probs(model, hidden_states(model, input_ids), labels(input_ids, prompts, lengths))
+    return sums / (lengths - prompts) if per_token else sums
+
+
+def _prepare(settings: DpoSettings, data: Data, machine: Machine) -> Job:
+    import numpy as np
+    import torch
+
+    from eval.bits import choose
+    from eval.pairs import batch, mean_length
+    from tokenizer.dialogues import pairs
+    from train.model import open_weights
+
+    model = open_weights(settings.weights, settings.window, settings.seed).to(machine.device)
+    rows = model.get_input_embeddings().num_embeddings
+    shape, adapter = tuned(settings, model, rows)
+    samples, held = (
+        pairs(part, data.encode, settings.window, data.left_out) for part in (data.mix.train, data.mix.held_out)
+    )
+    held = [held[n] for n in choose(len(held), settings.eval.sequences).tolist()]
+    switched = adapter is not None and settings.reference != "precomputed"
+    figures: dict[str, list[Any]] = {}
+
+    def policy(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        keys = ("input_ids", "prompts", "lengths")
+        return answer_log_probs(model, **{key: inputs[key] for key in keys}, per_token=settings.per_token)
+
+    def reference(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        was_training = model.training
+        model.eval()  # no dropout in the reference
+        with torch.no_grad(), adapter.disable_adapter() if adapter is not None else nullcontext():
+            found = policy(inputs)
+        model.train(was_training)
+        return found
+
+    def put_together(part: Sequence[Pair], known: Sequence[Any]) -> dict[str, torch.Tensor]:
+        out = batch(part, rows)
+        if not switched:
+            out["reference"] = torch.from_numpy(np.stack(known, axis=1).reshape(-1))
+        return out
+
+    def judge(inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        known = reference(inputs) if switched else inputs["reference"]
+        over = policy(inputs) - known
+        chosen, rejected = over.chunk(2)
+        return chosen, rejected
+
+    def loss(**inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        chosen, rejected = judge(inputs)
+        ratio = chosen - rejected
+        return {
+            "loss": preference_loss(ratio, settings.beta, settings.loss, settings.label_smoothing).mean(),
+            "pair_accuracy": (ratio > 0).float().mean(),
+            "reward_margin": settings.beta * ratio.mean(),
+            "reward_chosen": settings.beta * chosen.mean(),
+            "reward_rejected": settings.beta * rejected.mean(),
+        }
+
+    use_loss(model, loss, figures)
+
+    def score() -> dict[str, float]:
+        ratios = []
+        with scoring(model, machine):
+            for low in range(0, len(held), settings.eval.batch):
+                at = slice(low, low + settings.eval.batch)
+                inputs = put_together(held[at], known[len(samples) :][at])
+                chosen, rejected = judge({key: value.to(machine.device) for key, value in inputs.items()})
+                ratios += (chosen - rejected).tolist()
+        if not ratios:
+            return {}
+        better = sum((h > 0) + (h == 0) / 2 for h in ratios) / len(ratios)  # before a step all are 0: a coin's throw
+        return {"accuracy": better, "margin": settings.beta * sum(ratios) / len(ratios)}
+
+    def precompute() -> None:
+        if (settings.out / REFERENCE).is_file():
+            return
+        order, wanted = Order(len(samples), settings.seed), job.steps * settings.batch
+        seen = range(len(samples)) if wanted >= len(samples) else sorted(order[k] for k in range(wanted))
+        numbers = [*seen, *range(len(samples), len(samples) + len(held))]
+        found, every = np.full((len(samples) + len(held), 2), np.nan, np.float32), [*samples, *held]
+        with scoring(model, machine), progress("reference", len(numbers), "pairs") as bar:
+            for low in range(0, len(numbers), settings.eval.batch):
+                part = numbers[low : low + settings.eval.batch]
+                inputs = {k: v.to(machine.device) for k, v in batch([every[n] for n in part], rows).items()}
+                found[part] = reference(inputs).reshape(2, -1).T.float().cpu().numpy()
+                bar.advance(len(part))
+        with atomic_path(settings.out / REFERENCE) as temporary, temporary.open("wb") as file:
+            np.save(file, found)
+
+    known: Any = np.zeros((len(samples) + len(held), 2), np.float32)
+    job = make_job(
+        settings,
+        data,
+        samples,
+        name_of=lambda pair: [pair.row.id],
+        results=lambda before: {"reference": "adapter switched off" if switched else "precomputed"},
+        model=model,
+        shape=shape,
+        adapter=adapter,
+        collate=lambda numbers: put_together([samples[n] for n in numbers], known[numbers]),
+        seq_len=mean_length(samples) if samples else 1,
+        score=score,
+        figures=figures,
+    )
+    if not switched:
+        parallel.by_first(precompute)
+        known = np.load(settings.out / REFERENCE)
+    return job
