@@ -114,7 +114,7 @@ def _is_reward_model(inner: Path) -> bool:
 def _open(kind: Any, inner: Path, **more: Any) -> Any:
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # our own counts steps; a bar a file of weights says nothing
+    logging.disable_progress_bar()  # our own counts; a bar a file of weights says nothing
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # that a head is fresh or left behind is known and checked here
     try:

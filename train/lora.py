@@ -119,7 +119,8 @@ def merge(run: Path, out: Path) -> dict[str, Any]:
     adapter = run / FOLDER
     if not (adapter / "adapter_config.json").is_file():
         raise InputError(run, "has no adapter", "only runs of tune=lora have; its model/ is already whole")
-    base = Path(str(read_json(adapter / "adapter_config.json")["base_model_name_or_path"]))
+    config = read_json(adapter / "adapter_config.json")
+    base = Path(str(config["base_model_name_or_path"]))
     inputs = [{"path": str(run), "fingerprint": made.fingerprint}]
     mark = manifest.fingerprint("model", {}, inputs)
     if manifest.claim(out, "model", mark) == "complete":
@@ -127,9 +128,12 @@ def merge(run: Path, out: Path) -> dict[str, Any]:
     import torch
     from peft import PeftModel
 
-    from eval.models import load_model
+    from eval.models import load_model, load_reward_model
 
-    model = load_model(base, "cpu").to(torch.float32)
+    reward = config["task_type"] == "SEQ_CLS"
+    model = (load_reward_model(base, "cpu", fresh=True) if reward else load_model(base, "cpu")).to(torch.float32)
+    if reward:
+        model.config.pad_token_id = made.results["pad_token_id"]
     wrapped = PeftModel.from_pretrained(model, str(adapter)).eval()
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, int(made.results["vocabulary"]), (2, 32), generator=generator)

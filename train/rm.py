@@ -96,7 +96,8 @@ def _prepare(settings: RmSettings, data: Data, machine: Machine) -> Job:
     def results(before: dict[str, float]) -> dict[str, Any]:
         found = report(judged)
         write_json(settings.out / REPORT, found)
-        return {"reward_report": str(settings.out / REPORT), "told": found["told"]}
+        kept = {"reward_report": str(settings.out / REPORT), "pad_token_id": model.config.pad_token_id}
+        return {**kept, "told": found["told"]}
 
     return make_job(
         settings,

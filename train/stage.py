@@ -226,6 +226,7 @@ def _claim(out: Path, mark: str, overwrite: bool) -> str:
 
 def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job]) -> dict[str, Any]:
     import torch
+    from transformers.utils.logging import disable_progress_bar
 
     from eval.models import default_device
     from train.arguments import training_arguments
@@ -234,6 +235,7 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
     from train.meter import Meter
     from train.trainer import Discipline, Run
 
+    disable_progress_bar()  # a bar a file of weights says nothing
     out, device, first = settings.out, default_device(), parallel.first()
     machine = Machine(device, _precision(settings.precision, device))
     job = prepare(machine)
