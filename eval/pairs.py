@@ -67,4 +67,4 @@ def hidden_states(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
 
 def mean_length(pairs: Sequence[Pair]) -> int:
     """Return the ids of a sequence, on average: what the count of FLOPs takes for the attention."""
-    return round(sum(2 * len(p.prompt) + len(p.chosen) + len(p.rejected) for p in pairs) / (2 * len(pairs)))
+    return round(sum(2 * len(p.prompt) + len(p.chosen) + len(p.rejected) for p in pairs) / max(1, 2 * len(pairs)))

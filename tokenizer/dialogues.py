@@ -1,29 +1,31 @@
-"""Dialogues and preference pairs as ids that fit a window, and dialogues packed into sequences without cutting one.
+"""Instruction and preference data as a stage trains on them: read, weighed, held out, encoded, fitted, packed.
 
-What does not fit is cut by a stated rule and counted, never silently:
-
-    a dialogue    keeps its first ids; one whose kept part holds no answer is left out
-    a pair        its prompt, the same for both answers, loses its first ids until the longer answer fits, but keeps a
-                  quarter of the window; then the answers lose their last ids. Left out if they are equal after that
-
-Packing is best-fit: a dialogue goes to the fullest sequence that still has room. Cost: the template's encoding, and 3
-µs a dialogue.
+A row is held out if the hash of its first question says so: the same rows in every run and on every machine, whatever
+else is mixed in, and all rows of one question on the same side, so that no pair is judged by its twin. What is longer
+than the window loses its oldest exchanges (``tokenizer.chat.window``); no answer is cut; what is too long even so is
+left out. Nothing goes without being counted. Packing is best-fit: a dialogue goes to the fullest sequence that still
+has room. Cost: 3 MB of text per CPU-second, nearly all of it the tokenizer's.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
-from corpus.instructions.rows import Conversation, Preference, Row, Turn
+from corpus.instructions.rows import Conversation, Faulty, Preference, Rated, Row, Turn
+from corpus.instructions.sets import contained, copies, parse, readings
+from tokenizer.chat.encode import ChatTokenizer, Template, encode_answered, find_template, load
+from tokenizer.chat.window import Fitted, fit, fit_prompt
+from workbench.errors import InputError
 
 Ids = NDArray[np.uint32]
-Encode = Callable[[Sequence[Turn], str | None], tuple[Ids, NDArray[np.bool_]]]  # turns, tools -> ids, loss mask
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Dialogue:
 
     id: str
     ids: Ids
-    mask: NDArray[np.bool_]  # which ids carry loss
+    mask: NDArray[np.bool_]  # which ids bear loss
 
 
 @dataclass(frozen=True)
@@ -41,69 +43,111 @@ class Pair:
 
     row: Preference
     prompt: Ids
-    chosen: Ids  # with the end of its turn
+    chosen: Ids  # with what ends it
     rejected: Ids
 
 
-def dialogues(rows: Sequence[Row], encode: Encode, window: int, left_out: Counter[str]) -> list[Dialogue]:
-    """Encode conversations.
+@dataclass
+class Material:
+    """The rows of a stage, and what became of those that it does not use."""
+
+    chat: ChatTokenizer
+    template: Template
+    window: int
+    train: list[Row] = field(default_factory=list)
+    held_out: list[Row] = field(default_factory=list)
+    faulty: list[Faulty] = field(default_factory=list)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)  # word -> rows, held_out, used, faulty
+    files: list[Path] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    shortened: int = 0  # lost their oldest exchanges
+
+    def dialogues(self, rows: Sequence[Row]) -> list[Dialogue]:
+        """Encode conversations; those that do not fit join the faulty ones."""
+        out = []
+        for found in fit(self.chat, [r for r in rows if isinstance(r, Conversation)], self.template, self.window):
+            if isinstance(found, Fitted):
+                self.shortened += found.dropped > 0
+                out.append(Dialogue(found.conversation.id, found.encoded.ids, found.encoded.loss))
+            else:
+                self.faulty.append(found)
+        return out
+
+    def pairs(self, rows: Sequence[Row]) -> list[Pair]:
+        """Encode preferences; both answers have the same prompt, short enough for the longer one."""
+        out = []
+        for row in rows:
+            assert isinstance(row, Preference)
+            tools: str | None = getattr(row, "tools", None)
+            prompt, chosen = encode_answered(self.chat, row.prompt, row.chosen, self.template, tools)
+            _, rejected = encode_answered(self.chat, row.prompt, row.rejected, self.template, tools)
+            room = self.window - max(len(chosen), len(rejected))
+            found = fit_prompt(self.chat, row.prompt, self.template, room, tools) if len(prompt) > room else (prompt, 0)
+            if found is None:
+                said = f"prompt and answer have {len(prompt) - room + self.window} tokens; the window is {self.window}"
+                self.faulty.append(Faulty(row.id, said))
+            elif np.array_equal(chosen, rejected):
+                self.faulty.append(Faulty(row.id, "chosen and rejected are the same ids"))
+            else:
+                self.shortened += found[1] > 0
+                out.append(Pair(row, found[0], chosen, rejected))
+        return out
+
+
+def question(row: Row) -> str:
+    """Return the texts of a row up to its first question: rows that share it belong together."""
+    turns: Sequence[Turn] = row.prompt if isinstance(row, Preference | Rated) else row.turns
+    first = next((n for n, turn in enumerate(turns) if turn.role == "user"), len(turns) - 1)
+    return "\x1f".join(turn.content for turn in turns[: first + 1])
+
+
+def read_material(
+    words: Sequence[str], stage: str, *, tokenizer: Path, template: str, window: int, held_out: float
+) -> Material:
+    """Read the rows of a stage.
 
     Args:
-        rows: The conversations.
-        encode: Turns and tools to ids and loss mask.
-        window: Most ids.
-        left_out: Counts what was cut or left out, by reason.
+        words: ``PATH`` or ``PATH@WEIGHT`` each: a row as often in a pass as its set's weight says.
+        stage: sft, rm, dpo or kto.
+        tokenizer: The tokenizer's folder.
+        template: A chat template's name; own: the tokenizer's.
+        window: Most ids of a dialogue, or of a prompt with its answer.
+        held_out: Share of the questions that is not trained on, 0 for none.
+
+    Raises:
+        InputError: If a set or the tokenizer cannot be read, or no row is left to train on.
+        ConfigError: If there is no such template, or a weight is no weight.
     """
-    out = []
-    for row in rows:
-        assert isinstance(row, Conversation)
-        ids, mask = encode(row.turns, row.tools)
-        if len(ids) > window:
-            left_out[f"longer than {window} ids: end cut off"] += 1
-            ids, mask = ids[:window], mask[:window]
-        if mask[1:].any():
-            out.append(Dialogue(row.id, ids, mask))
-        else:
-            left_out["no answer within the window: left out"] += 1
+    chat = load(tokenizer)
+    out = Material(chat, find_template(template, chat), window)
+    givens = [parse(word) for word in words]
+    out.warnings += contained(givens)
+    for word, (given, reading) in zip(words, readings(givens, stage), strict=True):
+        count: Counter[str] = Counter()
+        for row in reading:
+            if isinstance(row, Faulty):
+                out.faulty.append(row)
+                count["faulty"] += 1
+                continue
+            count["rows"] += 1
+            if xxhash.xxh3_64_intdigest(question(row).encode()) / 2**64 < held_out:
+                out.held_out.append(row)
+                count["held_out"] += 1
+            else:
+                times = copies(row, given.weight)
+                out.train.extend([row] * times)
+                count["used"] += times
+        out.counts[word] = {key: count[key] for key in ("rows", "held_out", "used", "faulty")}
+        path = Path(reading.path)
+        out.files += [path] if path.is_file() else [file for file in sorted(path.rglob("*")) if file.is_file()]
+    if not out.train:
+        found = f"no row that stage={stage} can train on ({len(out.faulty):,} faulty, {len(out.held_out):,} held out)"
+        raise InputError(", ".join(words), found, f"see what is in it with: train data check FILE --stage {stage}")
     return out
-
-
-def pairs(rows: Sequence[Row], encode: Encode, window: int, left_out: Counter[str]) -> list[Pair]:
-    """Encode preferences; arguments as those of ``dialogues``."""
-    out = []
-    for row in rows:
-        assert isinstance(row, Preference)
-        tools: str | None = getattr(row, "tools", None)
-        halves = [
-            _answer(*encode((*row.prompt, Turn("assistant", text)), tools)) for text in (row.chosen, row.rejected)
-        ]
-        (prompt, chosen), (_, rejected) = halves
-        keep = min(len(prompt), max(window - max(len(chosen), len(rejected)), window // 4))
-        if keep < len(prompt):
-            left_out[f"prompt and answer longer than {window} ids: the prompt's beginning cut off"] += 1
-        room = window - keep
-        if max(len(chosen), len(rejected)) > room:
-            left_out[
-                f"answer longer than {room if keep == window // 4 else 'the rest of the window'}: end cut off"
-            ] += 1
-        pair = Pair(row, prompt[len(prompt) - keep :], chosen[:room], rejected[:room])
-        if np.array_equal(pair.chosen, pair.rejected):
-            left_out["answers equal as ids: left out"] += 1
-        else:
-            out.append(pair)
-    return out
-
-
-def _answer(ids: Ids, mask: NDArray[np.bool_]) -> tuple[Ids, Ids]:
-    """Return what stands before the last answer, and that answer; what a template lays behind it is left away."""
-    end = int(np.flatnonzero(mask)[-1]) + 1
-    before = np.flatnonzero(~mask[:end])
-    start = int(before[-1]) + 1 if len(before) else 0
-    return ids[:start], ids[start:end]
 
 
 class Packs:
-    """Dialogues packed into sequences of one length; what ``eval.packing.Packed`` asks, and the loss mask beside it."""
+    """Dialogues packed into sequences of one length; what ``eval.packing.Masked`` asks."""
 
     def __init__(self, parts: Sequence[Dialogue], seq_len: int, *, together: bool = True) -> None:
         """Pack.
@@ -134,7 +178,7 @@ class Packs:
         return np.pad(ids, (0, self.seq_len - len(ids)))
 
     def mask(self, i: int) -> NDArray[np.bool_]:
-        """Return which ids of sequence i carry loss, shape (seq_len,)."""
+        """Return which ids of sequence i bear loss, shape (seq_len,)."""
         mask = np.concatenate([self.parts[n].mask for n in self.bins[i]])
         return np.pad(mask, (0, self.seq_len - len(mask)))
 

@@ -21,9 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from train import parallel
-from train.data import Order
-from train.instruct import Data, InstructSettings, make_job, open_data, use_loss
-from train.stage import Job, Machine, run_stage, scoring, tuned
+from train.instruct import InstructSettings, make_job, open_model, run_on_rows, use_loss
+from train.stage import Job, Machine, scoring
 from workbench.config import at_least, between, setting
 from workbench.console import progress
 from workbench.errors import ConfigError
@@ -32,7 +31,7 @@ from workbench.files import atomic_path
 if TYPE_CHECKING:
     import torch
 
-    from tokenizer.dialogues import Pair
+    from tokenizer.dialogues import Material
 
 REFERENCE = "reference.npy"
 
@@ -55,8 +54,7 @@ def train_dpo(settings: DpoSettings, *, overwrite: bool = False) -> dict[str, An
     """Run the stage; see ``train.stage.run_stage``."""
     if settings.reference == "adapter" and settings.tune == "full":
         raise ConfigError("reference", "adapter, but tune=full has none", "use reference=precomputed")
-    data, inputs = open_data("dpo", settings)
-    return run_stage("dpo", settings, inputs, lambda machine: _prepare(settings, data, machine), overwrite=overwrite)
+    return run_on_rows("dpo", settings, lambda rows, on: _prepare(settings, rows, on), overwrite=overwrite)
 
 
 def preference_loss(ratio: torch.Tensor, beta: float, kind: str, smoothing: float = 0.0) -> torch.Tensor:
@@ -89,30 +87,31 @@ def answer_log_probs(
     return sums / (lengths - prompts) if per_token else sums
 
 
-def _prepare(settings: DpoSettings, data: Data, machine: Machine) -> Job:
+def _prepare(settings: DpoSettings, material: Material, machine: Machine) -> Job:
     import numpy as np
     import torch
 
     from eval.bits import choose
     from eval.pairs import batch, mean_length
-    from tokenizer.dialogues import pairs
-    from train.model import open_weights
 
-    model = open_weights(settings.weights, settings.window, settings.seed).to(machine.device)
-    rows = model.get_input_embeddings().num_embeddings
-    shape, adapter = tuned(settings, model, rows)
-    samples, held = (
-        pairs(part, data.encode, settings.window, data.left_out) for part in (data.mix.train, data.mix.held_out)
-    )
-    held = [held[n] for n in choose(len(held), settings.eval.sequences).tolist()]
+    model, rows, parts = open_model(settings, machine)
+    adapter, size = parts["adapter"], settings.eval.batch
     switched = adapter is not None and settings.reference != "precomputed"
-    figures: dict[str, list[Any]] = {}
+    samples, held = (material.pairs(part) for part in (material.train, material.held_out))
+    held = [held[n] for n in choose(len(held), settings.eval.sequences).tolist()]
+    every, known = [*samples, *held], np.zeros((len(samples) + len(held), 2), np.float32)
+
+    def put_together(numbers: Sequence[int]) -> dict[str, torch.Tensor]:
+        out = batch([every[n] for n in numbers], rows)
+        return out if switched else out | {"reference": torch.from_numpy(known[list(numbers)].T.reshape(-1))}
 
     def policy(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        keys = ("input_ids", "prompts", "lengths")
-        return answer_log_probs(model, **{key: inputs[key] for key in keys}, per_token=settings.per_token)
+        on = {key: inputs[key].to(machine.device) for key in ("input_ids", "prompts", "lengths")}
+        return answer_log_probs(model, **on, per_token=settings.per_token)
 
     def reference(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        if not switched and "reference" in inputs:
+            return inputs["reference"].to(machine.device)
         was_training = model.training
         model.eval()  # no dropout in the reference
         with torch.no_grad(), adapter.disable_adapter() if adapter is not None else nullcontext():
@@ -120,20 +119,13 @@ def _prepare(settings: DpoSettings, data: Data, machine: Machine) -> Job:
         model.train(was_training)
         return found
 
-    def put_together(part: Sequence[Pair], known: Sequence[Any]) -> dict[str, torch.Tensor]:
-        out = batch(part, rows)
-        if not switched:
-            out["reference"] = torch.from_numpy(np.stack(known, axis=1).reshape(-1))
-        return out
-
-    def judge(inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        known = reference(inputs) if switched else inputs["reference"]
-        over = policy(inputs) - known
-        chosen, rejected = over.chunk(2)
+    def log_ratios(inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        known = reference(inputs)
+        chosen, rejected = (policy(inputs) - known).chunk(2)
         return chosen, rejected
 
     def loss(**inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        chosen, rejected = judge(inputs)
+        chosen, rejected = log_ratios(inputs)
         ratio = chosen - rejected
         return {
             "loss": preference_loss(ratio, settings.beta, settings.loss, settings.label_smoothing).mean(),
@@ -143,15 +135,11 @@ def _prepare(settings: DpoSettings, data: Data, machine: Machine) -> Job:
             "reward_rejected": settings.beta * rejected.mean(),
         }
 
-    use_loss(model, loss, figures)
-
     def score() -> dict[str, float]:
-        ratios = []
+        ratios: list[float] = []
         with scoring(model, machine):
-            for low in range(0, len(held), settings.eval.batch):
-                at = slice(low, low + settings.eval.batch)
-                inputs = put_together(held[at], known[len(samples) :][at])
-                chosen, rejected = judge({key: value.to(machine.device) for key, value in inputs.items()})
+            for low in range(len(samples), len(every), size):
+                chosen, rejected = log_ratios(put_together(range(low, min(low + size, len(every)))))
                 ratios += (chosen - rejected).tolist()
         if not ratios:
             return {}
@@ -161,35 +149,30 @@ def _prepare(settings: DpoSettings, data: Data, machine: Machine) -> Job:
     def precompute() -> None:
         if (settings.out / REFERENCE).is_file():
             return
-        order, wanted = Order(len(samples), settings.seed), job.steps * settings.batch
-        seen = range(len(samples)) if wanted >= len(samples) else sorted(order[k] for k in range(wanted))
-        numbers = [*seen, *range(len(samples), len(samples) + len(held))]
-        found, every = np.full((len(samples) + len(held), 2), np.nan, np.float32), [*samples, *held]
+        wanted = job.steps * settings.batch
+        seen = range(len(samples)) if wanted >= len(samples) else sorted(job.order[k] for k in range(wanted))
+        numbers, found = [*seen, *range(len(samples), len(every))], np.full_like(known, np.nan)
         with scoring(model, machine), progress("reference", len(numbers), "pairs") as bar:
-            for low in range(0, len(numbers), settings.eval.batch):
-                part = numbers[low : low + settings.eval.batch]
-                inputs = {k: v.to(machine.device) for k, v in batch([every[n] for n in part], rows).items()}
-                found[part] = reference(inputs).reshape(2, -1).T.float().cpu().numpy()
+            for low in range(0, len(numbers), size):
+                part = numbers[low : low + size]
+                found[part] = reference(batch([every[n] for n in part], rows)).reshape(2, -1).T.float().cpu().numpy()
                 bar.advance(len(part))
         with atomic_path(settings.out / REFERENCE) as temporary, temporary.open("wb") as file:
             np.save(file, found)
 
-    known: Any = np.zeros((len(samples) + len(held), 2), np.float32)
     job = make_job(
         settings,
-        data,
+        material,
         samples,
-        name_of=lambda pair: [pair.row.id],
-        results=lambda before: {"reference": "adapter switched off" if switched else "precomputed"},
-        model=model,
-        shape=shape,
-        adapter=adapter,
-        collate=lambda numbers: put_together([samples[n] for n in numbers], known[numbers]),
-        seq_len=mean_length(samples) if samples else 1,
+        lambda pair: [pair.row.id],
+        lambda: {"reference": "adapter switched off" if switched else "precomputed"},
+        collate=put_together,
+        seq_len=mean_length(samples),
         score=score,
-        figures=figures,
+        figures=use_loss(model, loss),
+        **parts,
     )
     if not switched:
         parallel.by_first(precompute)
-        known = np.load(settings.out / REFERENCE)
+        known[:] = np.load(settings.out / REFERENCE)
     return job

@@ -123,7 +123,7 @@ def use_chunked_loss(model: Any) -> None:
 
 
 def log_probs(model: Any, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return each sequence's summed log-probability of its labelled ids, shape (batch,), in fp32.
+    """Return each sequence's summed log-probability of its labelled ids, shape (batch,), in fp32 or better.
 
     The logits are made a chunk at a time and made again for the gradient, so that they are never all in memory.
 
@@ -137,12 +137,11 @@ def log_probs(model: Any, hidden: torch.Tensor, labels: torch.Tensor) -> torch.T
     rows, wanted = hidden[where, at], targets[where, at]
 
     def of_chunk(low: int) -> torch.Tensor:
-        logits = model.lm_head(rows[low : low + CHUNK]).float()
+        logits = model.lm_head(rows[low : low + CHUNK])
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         found: torch.Tensor = logits.gather(1, wanted[low : low + CHUNK, None])[:, 0] - logits.logsumexp(-1)
         return found
 
     parts = [checkpoint(of_chunk, low, use_reentrant=False) for low in range(0, len(rows), CHUNK)]
-    sums = torch.zeros(len(labels), device=hidden.device)
-    for low, part in zip(range(0, len(rows), CHUNK), parts, strict=True):
-        sums = sums.index_add(0, where[low : low + CHUNK], part)
-    return sums
+    each = torch.cat(parts) if parts else hidden.new_zeros(0, dtype=torch.float32)
+    return each.new_zeros(len(labels)).index_add(0, where, each)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from train.instruct import Data, InstructSettings, make_job, open_data, use_loss
-from train.stage import Job, Machine, run_stage, scoring, tuned
+from train.instruct import InstructSettings, make_job, open_model, run_on_rows, use_loss
+from train.stage import Job, Machine, scoring
 from workbench.config import at_least, setting
 from workbench.files import write_json
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from eval.reward import Judged
+    from tokenizer.dialogues import Material
 
 REPORT = "reward-report.json"
 
@@ -39,8 +40,7 @@ class RmSettings(InstructSettings):
 
 def train_rm(settings: RmSettings, *, overwrite: bool = False) -> dict[str, Any]:
     """Run the stage; see ``train.stage.run_stage``."""
-    data, inputs = open_data("rm", settings)
-    return run_stage("rm", settings, inputs, lambda machine: _prepare(settings, data, machine), overwrite=overwrite)
+    return run_on_rows("rm", settings, lambda rows, on: _prepare(settings, rows, on), overwrite=overwrite)
 
 
 def pair_loss(
@@ -61,30 +61,20 @@ def pair_loss(
     return {"loss": loss, "pair_accuracy": (apart > 0).float().mean(), "reward_margin": apart.mean()}
 
 
-def _prepare(settings: RmSettings, data: Data, machine: Machine) -> Job:
+def _prepare(settings: RmSettings, material: Material, machine: Machine) -> Job:
     from eval.bits import choose
     from eval.pairs import batch, mean_length
     from eval.reward import accuracy, judge, report, rewards
-    from tokenizer.dialogues import pairs
-    from train.model import open_weights
 
-    model = open_weights(settings.weights, settings.window, settings.seed, reward=True).to(machine.device)
-    samples, held = (
-        pairs(part, data.encode, settings.window, data.left_out) for part in (data.mix.train, data.mix.held_out)
-    )
+    model, rows, parts = open_model(settings, machine, reward=True)
+    samples, held = (material.pairs(part) for part in (material.train, material.held_out))
     ends = {int(answer[-1]) for pair in samples for answer in (pair.chosen, pair.rejected)}
     model.config.pad_token_id = min({0, 1, 2} - ends, default=0)  # those who batch with transformers find the last id
-    rows = model.get_input_embeddings().num_embeddings
-    shape, adapter = tuned(settings, model, rows, task="SEQ_CLS")
-    figures: dict[str, list[Any]] = {}
 
-    def loss(
-        input_ids: torch.Tensor, prompts: torch.Tensor, lengths: torch.Tensor, margin: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
+    def loss(input_ids: torch.Tensor, prompts: torch.Tensor, lengths: torch.Tensor, margin: torch.Tensor) -> Any:
         chosen, rejected = rewards(model, input_ids, lengths).chunk(2)
         return pair_loss(chosen, rejected, settings.margin_scale * margin, settings.centre)
 
-    use_loss(model, loss, figures)
     judged: list[Judged] = []
 
     def score() -> dict[str, float]:
@@ -93,7 +83,7 @@ def _prepare(settings: RmSettings, data: Data, machine: Machine) -> Job:
             judged[:] = judge(model, chosen, settings.eval.batch)
         return {"accuracy": accuracy(judged)} if judged else {}
 
-    def results(before: dict[str, float]) -> dict[str, Any]:
+    def results() -> dict[str, Any]:
         found = report(judged)
         write_json(settings.out / REPORT, found)
         kept = {"reward_report": str(settings.out / REPORT), "pad_token_id": model.config.pad_token_id}
@@ -101,15 +91,13 @@ def _prepare(settings: RmSettings, data: Data, machine: Machine) -> Job:
 
     return make_job(
         settings,
-        data,
+        material,
         samples,
-        name_of=lambda pair: [pair.row.id],
-        results=results,
-        model=model,
-        shape=shape,
-        adapter=adapter,
+        lambda pair: [pair.row.id],
+        results,
         collate=lambda numbers: batch([samples[n] for n in numbers], rows),
-        seq_len=mean_length(samples) if samples else 1,
+        seq_len=mean_length(samples),
         score=score,
-        figures=figures,
+        figures=use_loss(model, loss),
+        **parts,
     )

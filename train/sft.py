@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from train.instruct import Data, InstructSettings, make_job, open_data
-from train.stage import Job, Machine, run_stage, scoring, tuned
+from train.instruct import InstructSettings, make_job, open_model, run_on_rows
+from train.stage import Job, Machine, scoring
 from workbench.config import at_least, setting
+
+if TYPE_CHECKING:
+    from tokenizer.dialogues import Material
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,24 +30,20 @@ class SftSettings(InstructSettings):
 
 def train_sft(settings: SftSettings, *, overwrite: bool = False) -> dict[str, Any]:
     """Run the stage; see ``train.stage.run_stage``."""
-    data, inputs = open_data("sft", settings)
-    return run_stage("sft", settings, inputs, lambda machine: _prepare(settings, data, machine), overwrite=overwrite)
+    return run_on_rows("sft", settings, lambda rows, on: _prepare(settings, rows, on), overwrite=overwrite)
 
 
-def _prepare(settings: SftSettings, data: Data, machine: Machine) -> Job:
+def _prepare(settings: SftSettings, material: Material, machine: Machine) -> Job:
     from eval.bits import nats_of_answers
     from eval.packing import masked_batch
-    from tokenizer.dialogues import Packs, dialogues
+    from tokenizer.dialogues import Packs
     from train.loss import use_chunked_loss
-    from train.model import open_weights
 
-    model = open_weights(settings.weights, settings.window, settings.seed).to(machine.device)
-    rows = model.get_input_embeddings().num_embeddings
-    shape, adapter = tuned(settings, model, rows)
+    model, rows, parts = open_model(settings, machine)
     use_chunked_loss(model)
     packs, held = (
-        Packs(dialogues(part, data.encode, settings.window, data.left_out), settings.window, together=settings.packing)
-        for part in (data.mix.train, data.mix.held_out)
+        Packs(material.dialogues(part), settings.window, together=settings.packing)
+        for part in (material.train, material.held_out)
     )
 
     def score() -> dict[str, float]:
@@ -54,22 +53,17 @@ def _prepare(settings: SftSettings, data: Data, machine: Machine) -> Job:
         return {} if found is None else {"held_out_loss": found}
 
     answers = sum(int(part.mask.sum()) for part in packs.parts)
-    kept = sum(len(part.ids) for part in packs.parts)
-    about = [
-        ["loss", f"on {answers / kept:.0%} of {kept:,} ids", "the answers'"],
-        ["packed", f"{len(packs.parts):,} dialogues in {len(packs):,} sequences", f"of {settings.window} ids"],
-    ]
+    share = f"{answers:,} of {sum(len(part.ids) for part in packs.parts):,} ids bear loss"
+    told = [["packed", f"{len(packs.parts):,} dialogues in {len(packs):,} sequences", share]]
     return make_job(
         settings,
-        data,
+        material,
         range(len(packs)),
-        name_of=packs.documents,
-        results=lambda before: {"answer_tokens": answers, "told": about},
-        model=model,
-        shape=shape,
-        adapter=adapter,
+        packs.documents,
+        lambda: {"answer_tokens": answers, "told": told},
         collate=lambda sequences: masked_batch(packs, sequences, rows),
         seq_len=settings.window,
         score=score,
         neftune=settings.neftune,
+        **parts,
     )

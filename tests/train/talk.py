@@ -5,25 +5,28 @@ import json
 import numpy as np
 
 from tests.train.test_pt import run as run_pt
-from tests.train.toy import PATTERNS, PLACES
+from tests.train.toy import PATTERNS, PLACES, make_tokenizer, make_tokens
+from tokenizer.dialogues import read_material
+from tokenizer.export import export
+from tokenizer.model import read_model
 from train.settings import resolve
 
 SHARED = ["window=96", "optim.warmup=2", "precision=fp32", "checkpoint.every=none"]
 
 
-def make_base(toy, out, *more):
-    """A model with random weights and enough positions; its run's folder."""
-    run_pt(
-        toy,
-        out,
-        "steps=1",
-        "optim.lr=0",
-        "model.hidden_size=64",
-        "model.mlp_size=128",
-        "model.max_positions=128",
-        *more,
-    )
-    return out
+def make_base(folder, *more):
+    """A run of a model with random weights and enough positions, over a toy vocabulary with Ziya's two specials."""
+    tok, specials = make_tokenizer(folder / "tok", symbols=("<human>", "<bot>")), ("<human>", "<bot>")
+    export(read_model(tok / "tokenizer.model"), tok, specials=specials)
+    make_tokens(folder / "tokens", tok, train=20, validation=2)
+    sizes = ("model.hidden_size=64", "model.mlp_size=128", "model.max_positions=128")
+    run_pt(folder, folder / "run", "steps=1", "optim.lr=0", *sizes, *more)
+    return folder / "run"
+
+
+def material(base, path, stage, window=96):
+    """The rows of a file as a stage has them, none held out."""
+    return read_material([str(path)], stage, tokenizer=base / "model", template="own", window=window, held_out=0)
 
 
 def write(path, records):

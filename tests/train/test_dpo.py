@@ -2,19 +2,15 @@
 
 import json
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 
-from corpus.instructions import read
 from eval.models import load_model
 from eval.pairs import batch
-from tests.train.talk import make_base, preferences, run
+from tests.train.talk import make_base, material, preferences, run
 from tests.train.test_pt import exact, series
-from tokenizer import chat
-from tokenizer.dialogues import pairs
 from train import metrics
 from train.dpo import answer_log_probs, preference_loss
 from train.trainer import Discipline
@@ -25,13 +21,13 @@ SHORT = ("steps=6", "batch=4", "micro_batch=2", "optim.lr=3e-3", "checkpoint.eve
 
 
 @pytest.fixture(scope="module")
-def base(toy, tmp_path_factory):
-    return make_base(toy, tmp_path_factory.mktemp("base") / "run")
+def base(tmp_path_factory):
+    return make_base(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")
-def other(toy, tmp_path_factory):
-    return make_base(toy, tmp_path_factory.mktemp("other") / "run", "seed=7")
+def other(tmp_path_factory):
+    return make_base(tmp_path_factory.mktemp("other"), "seed=7")
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +37,8 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def some(base, data):
-    tokenizer = chat.open_tokenizer(base / "model")
-    rows = list(read(data, "dpo"))
-    return pairs(rows, lambda turns, tools: chat.encode(tokenizer, turns, "own", tools), 96, Counter())[:5]
+    rows = material(base, data, "dpo")
+    return rows.pairs(rows.train)[:5]
 
 
 def slow_log_prob(model, prompt, answer):
@@ -75,7 +70,7 @@ def slow_loss(kind, beta, smoothing, h):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("beta", [0.1, 0.5])
 def test_the_loss_of_our_batch_is_the_papers(base, other, some, kind, smoothing, beta):
-    policy, reference = load_model(other, "cpu").float(), load_model(base, "cpu").float()
+    policy, reference = load_model(other, "cpu").double(), load_model(base, "cpu").double()
     inputs = batch(some, 384)
     inputs.pop("margin")
     with torch.no_grad():

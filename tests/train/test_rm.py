@@ -2,21 +2,18 @@
 
 import json
 import shutil
-from collections import Counter, defaultdict
+from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from corpus.instructions import read
 from eval.models import load_model, load_reward_model
 from eval.pairs import batch
 from eval.reward import Judged, judge, report, rewards, wilson
-from tests.train.talk import make_base, preferences, run
+from tests.train.talk import make_base, material, preferences, run, write
 from tests.train.test_pt import exact
-from tokenizer import chat
-from tokenizer.dialogues import pairs
 from train import metrics
 from train.lora import merge
 from train.rm import pair_loss
@@ -27,8 +24,8 @@ WORDS = ("steps=30", "batch=8", "micro_batch=4", "optim.lr=3e-3", "optim.weight_
 
 
 @pytest.fixture(scope="module")
-def base(toy, tmp_path_factory):
-    return make_base(toy, tmp_path_factory.mktemp("base") / "run")
+def base(tmp_path_factory):
+    return make_base(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +40,8 @@ def learnt(base, data, tmp_path_factory):
 
 
 def encoded(base, path, window=96):
-    tokenizer = chat.open_tokenizer(base / "model")
-    rows = list(read(path, "rm"))
-    return pairs(rows, lambda turns, tools: chat.encode(tokenizer, turns, "own", tools), window, Counter())
+    rows = material(base, path, "rm", window)
+    return rows.pairs(rows.train)
 
 
 def test_a_separable_preference_is_learnt_for_pairs_never_seen(base, data, learnt):
@@ -53,7 +49,7 @@ def test_a_separable_preference_is_learnt_for_pairs_never_seen(base, data, learn
     before, after = results["scores"]["accuracy"]
     found = json.loads((out / "reward-report.json").read_text(encoding="utf-8"))
     assert found["all"]["n"] >= 30
-    assert 0.2 < before < 0.8
+    assert before < 0.5
     assert after == found["all"]["accuracy"] >= 0.95
     assert found["axes"]["helpful"]["n"] == found["all"]["n"]
     assert found["axes"]["honest"] == {"n": 0, "accuracy": None, "interval": None}
@@ -150,17 +146,21 @@ def test_what_is_no_reward_model_is_said(base, learnt, tmp_path):
         load_reward_model(headless)
 
 
-def test_what_does_not_fit_is_cut_by_the_rule_and_counted(base, tmp_path):
-    long = preferences(tmp_path / "a.jsonl", 40)
-    ids = encoded(base, long, 1000)
-    window = max(len(p.prompt) + max(len(p.chosen), len(p.rejected)) for p in ids) - 3
-    cut = encoded(base, long, window)
-    assert any(len(a.prompt) < len(b.prompt) for a, b in zip(cut, ids, strict=True))
-    for a, b in zip(cut, ids, strict=True):
-        assert a.prompt.tolist() == b.prompt[len(b.prompt) - len(a.prompt) :].tolist()
-        assert a.chosen.tolist() == b.chosen.tolist()
-        assert len(a.prompt) + max(len(a.chosen), len(a.rejected)) <= window
-    assert all(len(p.prompt) == 8 and len(p.chosen) <= 24 for p in encoded(base, long, 32) if len(p.chosen) == 24)
+def test_a_prompt_that_is_too_long_loses_its_oldest_exchanges_the_same_for_both(base, tmp_path):
+    user, said = {"role": "user", "content": "1" * 50}, {"role": "assistant", "content": "好。"}
+    last = {"role": "user", "content": "二"}
+    rows = [
+        {"messages": [user, said, last], "chosen": "好。", "rejected": "不好。"},
+        {"messages": [last], "chosen": "好。" * 40, "rejected": "不好。"},
+        {"messages": [last], "chosen": "好。", "rejected": "不好。"},
+    ]
+    found = material(base, write(tmp_path / "a.jsonl", rows), "rm", 48)
+    first, second = found.pairs(found.train)
+    assert first.prompt.tolist() == second.prompt.tolist()
+    assert found.shortened == 1
+    (faulty,) = found.faulty
+    assert faulty.place.startswith("a.jsonl:2")
+    assert "the window is 48" in faulty.cause
 
 
 def test_the_report_by_hand():

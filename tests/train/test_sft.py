@@ -2,43 +2,35 @@
 
 import json
 import shutil
-from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 
-from corpus.instructions import read
 from corpus.instructions.rows import Turn
 from eval.models import load_model
 from eval.packing import IGNORED, masked_batch
-from tests.train.talk import dialogues, make_base, run, sentence, write
+from tests.train.talk import dialogues, make_base, material, run, sentence, write
 from tests.train.test_pt import exact, series
-from tokenizer import chat
+from tokenizer.chat.encode import encode_prompt, find_template, load
 from tokenizer.dialogues import Packs
-from tokenizer.dialogues import dialogues as encode_all
 from train import lineage, metrics
 from train.lora import merge
 from train.trainer import Discipline
 from workbench.errors import ConfigError, InputError
 
-LEARN = ("steps=90", "batch=7", "micro_batch=7", "optim.lr=5e-3", "optim.weight_decay=0", "optim.schedule=constant")
+LEARN = ("steps=90", "batch=4", "micro_batch=4", "optim.lr=5e-3", "optim.weight_decay=0", "optim.schedule=constant")
 SHORT = ("steps=6", "batch=2", "micro_batch=1", "held_out=0", "checkpoint.every=2")
 
 
 @pytest.fixture(scope="module")
-def base(toy, tmp_path_factory):
-    return make_base(toy, tmp_path_factory.mktemp("base") / "run")
+def base(tmp_path_factory):
+    return make_base(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")
 def twenty(tmp_path_factory):
     return dialogues(tmp_path_factory.mktemp("data") / "二十.jsonl")
-
-
-@pytest.fixture(scope="module")
-def tokenizer(base):
-    return chat.open_tokenizer(base / "model")
 
 
 @pytest.fixture(scope="module")
@@ -60,31 +52,30 @@ def nats_by_mask(model, packs):
     return float(nats[answers].mean()), float(nats[every & ~answers].mean())
 
 
-def packs_of(path, tokenizer, window=96, **more):
-    rows = list(read(path, "sft"))
-    parts = encode_all(rows, lambda turns, tools: chat.encode(tokenizer, turns, "own", tools), window, Counter())
-    return Packs(parts, window, **more)
+def packs_of(base, path, window=96, **more):
+    rows = material(base, path, "sft", window)
+    return Packs(rows.dialogues(rows.train), window, **more)
 
 
-def test_it_learns_twenty_answers_to_the_letter_and_no_question(base, twenty, tokenizer, learnt):
+def test_it_learns_twenty_answers_to_the_letter_and_no_question(base, twenty, learnt):
     out, results = learnt
-    packs = packs_of(twenty, tokenizer)
+    packs = packs_of(base, twenty)
     model = load_model(out, "cpu")
     before, after = nats_by_mask(load_model(base, "cpu"), packs), nats_by_mask(model, packs)
     assert after[0] < 0.02
     assert after[1] > 0.9 * before[1]  # a loss on all ids would learn these too
+    chat, template = load(base / "model"), find_template("own", load(base / "model"))
     for line in twenty.read_text(encoding="utf-8").splitlines():
         question, answer = json.loads(line)["messages"]
-        prompt, _ = chat.encode(tokenizer, [Turn("user", question["content"])], "own")
-        ids = [*prompt.tolist(), *tokenizer.encode("<bot>:")]
+        ids = encode_prompt(chat, (Turn("user", question["content"]),), template).tolist()
         made = model.generate(torch.tensor([ids]), max_new_tokens=40, do_sample=False, pad_token_id=0)
-        assert tokenizer.decode(made[0, len(ids) :].tolist()) == answer["content"]
+        assert chat.tokenizer.decode(made[0, len(ids) :].tolist()) == answer["content"]
     assert results["loss_last"] < 0.05
     assert results["answer_tokens"] == sum(int(part.mask.sum()) for part in packs.parts)
 
 
-def test_packed_dialogues_do_not_see_each_other(base, twenty, tokenizer):
-    together, apart = packs_of(twenty, tokenizer, 192), packs_of(twenty, tokenizer, 192, together=False)
+def test_packed_dialogues_do_not_see_each_other(base, twenty):
+    together, apart = packs_of(base, twenty, 192), packs_of(base, twenty, 192, together=False)
     assert len(together) < len(apart) == 20
     model, rows = load_model(base, "cpu"), 384
     several = next(i for i in range(len(together)) if len(together.bins[i]) > 1)
@@ -102,8 +93,8 @@ def test_packing_changes_no_loss(base, twenty, tmp_path):
     """All twenty in one batch, packed or not: the same mean over the same answers, the same gradient."""
     words = ("steps=1", "held_out=0")
     alone = run("sft", base, twenty, tmp_path / "a", *words, "batch=20", "micro_batch=5", "packing=false")
-    packed = run("sft", base, twenty, tmp_path / "b", *words, "batch=7", "micro_batch=7")
-    assert packed["samples"] == 7
+    packed = run("sft", base, twenty, tmp_path / "b", *words, "batch=4", "micro_batch=4")
+    assert packed["samples"] == 4
     assert alone["loss_first"] == pytest.approx(packed["loss_first"], abs=1e-5)
     norms = [series(tmp_path / name, "grad_norm")[1] for name in "ab"]
     assert norms[0] == pytest.approx(norms[1], rel=1e-4)
@@ -160,31 +151,37 @@ def test_lora_on_a_run_then_merged_then_gone_on_with(base, twenty, tmp_path, cap
     assert not (tmp_path / "next/model/adapter_config.json").exists()
 
 
-def test_what_does_not_fit_is_cut_and_counted(base, tmp_path, capsys):
+def test_what_does_not_fit_loses_its_oldest_exchanges_or_is_left_out(base, tmp_path, capsys):
+    def chat_of(*texts):
+        roles = ("user", "assistant") * len(texts)
+        return {"messages": [{"role": r, "content": t} for r, t in zip(roles, texts, strict=False)]}
+
     long = "".join(sentence(np.random.default_rng(n)) for n in range(30))
-    chat_of = lambda q, a: {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]}  # noqa: E731
-    data = write(
-        tmp_path / "d.jsonl",
-        [chat_of(long, "好。"), chat_of("1", long), chat_of("2", ""), *[chat_of(str(n), "好。") for n in range(3, 9)]],
-    )
+    records = [chat_of(long, "好。"), chat_of("1", "好。", "2" * 60, "好。", "3" * 60, "好。"), chat_of("2", "")]
+    data = write(tmp_path / "d.jsonl", [*records, *[chat_of(str(n), "好。") for n in range(3, 9)]])
     results = run("sft", base, data, tmp_path / "run", "steps=1", "batch=1", "micro_batch=1", "held_out=0")
-    assert results["left_out"] == {"longer than 96 ids: end cut off": 2, "no answer within the window: left out": 1}
-    assert results["faulty"] == 1
+    assert (results["faulty"], results["shortened"]) == (2, 1)
     err = capsys.readouterr().err
-    assert "d.jsonl:3: has an empty turn; not used" in err
-    assert "2 rows: longer than 96 ids: end cut off" in err
+    assert "d.jsonl:3: " in err
+    assert "the window is 96; not used" in err
+    assert "1 rows lost their oldest exchanges to fit 96 ids" in err
+    (short,) = [
+        d for d in material(base, data, "sft").dialogues(material(base, data, "sft").train) if d.id == "d.jsonl:2"
+    ]
+    assert len(short.ids) <= 96
+    assert short.mask.sum() == 2 * (short.mask.sum() // 2)
 
 
 @pytest.mark.parametrize(
     ("change", "kind", "said"),
     [
-        ("data=nowhere.jsonl", InputError, "nowhere.jsonl: is not there; name a file or folder of instruction data"),
+        ("data=nowhere.jsonl", InputError, "nowhere.jsonl: "),
         ("held_out=0.5", InputError, "do not fill one batch of 200"),
         ("model.weights=nowhere", InputError, "nowhere: no such folder"),
         ("window=4096", ConfigError, "window: 4,096 ids, the model has 128 positions; give at most 128"),
         ("micro_batch=3", ConfigError, "batch: 200 is no multiple of 3 samples x 1 devices; give 201"),
         ("tune=qlora", ConfigError, "use tune=lora"),
-        ("data=a.jsonl@0", ConfigError, "its weight is 0"),
+        ("data=a.jsonl@0", ConfigError, "the weight 0 is not in (0, 100]"),
     ],
 )
 def test_bad_input_is_one_line(base, twenty, tmp_path, change, kind, said):
@@ -197,16 +194,16 @@ def test_bad_input_is_one_line(base, twenty, tmp_path, change, kind, said):
 
 
 def test_nothing_to_train_on_and_another_tokenizer(base, tmp_path):
-    from tests.train.toy import make_tokenizer
-
     empty = write(tmp_path / "leer.jsonl", [])
-    with pytest.raises(InputError, match=r"holds no row that stage=sft can train on \(0 faulty, 0 held out\)"):
+    with pytest.raises(InputError, match=r"leer\.jsonl: "):
         run("sft", base, empty, tmp_path / "run")
-    other = make_tokenizer(tmp_path / "other", seed=9)
+    data = dialogues(tmp_path / "d.jsonl")
+    other = tmp_path / "other"
+    shutil.copytree(base / "model", other)
+    text = (other / "tokenizer.json").read_text(encoding="utf-8")
+    (other / "tokenizer.json").write_text(text + " ", encoding="utf-8")
     with pytest.raises(InputError, match="is another tokenizer than the one of the weights"):
-        run("sft", base, dialogues(tmp_path / "d.jsonl"), tmp_path / "run", f"tokenizer={other}")
-    bare = tmp_path / "bare"
-    shutil.copytree(base / "model", bare)
-    (bare / "tokenizer.model").unlink()
-    with pytest.raises(InputError, match="has no tokenizer; name its folder with tokenizer="):
-        run("sft", bare, tmp_path / "d.jsonl", tmp_path / "run")
+        run("sft", base, data, tmp_path / "run", f"tokenizer={other}")
+    (other / "tokenizer.json").unlink()
+    with pytest.raises(InputError, match=r"has no tokenizer\.json"):
+        run("sft", other, data, tmp_path / "run")

@@ -1,0 +1,1 @@
+"""Conversations as text and ids: chat templates, and which tokens bear loss."""
