@@ -10,17 +10,18 @@ has room. Cost: 3 MB of text per CPU-second, nearly all of it the tokenizer's.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from corpus.instructions.gather import gather
 from corpus.instructions.rows import Conversation, Faulty, Preference, Rated, Row, Turn
-from corpus.instructions.sets import contained, copies, parse, readings
+from corpus.instructions.sets import parse
 from tokenizer.chat.encode import ChatTokenizer, Template, encode_answered, find_template, load
 from tokenizer.chat.window import Fitted, fit, fit_prompt
 from workbench.errors import InputError
@@ -54,23 +55,22 @@ class Material:
     chat: ChatTokenizer
     template: Template
     window: int
+    sets: list[dict[str, Any]]  # what was found in each
     train: list[Row] = field(default_factory=list)
     held_out: list[Row] = field(default_factory=list)
-    faulty: list[Faulty] = field(default_factory=list)
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)  # word -> rows, held_out, used, faulty
-    files: list[Path] = field(default_factory=list)
+    left_out: list[Faulty] = field(default_factory=list)  # faulty, repeated, contaminated, or too long
     warnings: list[str] = field(default_factory=list)
     shortened: int = 0  # lost their oldest exchanges
 
     def dialogues(self, rows: Sequence[Row]) -> list[Dialogue]:
-        """Encode conversations; those that do not fit join the faulty ones."""
+        """Encode conversations; those that do not fit join what is left out."""
         out = []
         for found in fit(self.chat, [r for r in rows if isinstance(r, Conversation)], self.template, self.window):
             if isinstance(found, Fitted):
                 self.shortened += found.dropped > 0
                 out.append(Dialogue(found.conversation.id, found.encoded.ids, found.encoded.loss))
             else:
-                self.faulty.append(found)
+                self.left_out.append(found)
         return out
 
     def pairs(self, rows: Sequence[Row]) -> list[Pair]:
@@ -85,9 +85,9 @@ class Material:
             found = fit_prompt(self.chat, row.prompt, self.template, room, tools) if len(prompt) > room else (prompt, 0)
             if found is None:
                 said = f"prompt and answer have {len(prompt) - room + self.window} tokens; the window is {self.window}"
-                self.faulty.append(Faulty(row.id, said))
+                self.left_out.append(Faulty(row.id, said))
             elif np.array_equal(chosen, rejected):
-                self.faulty.append(Faulty(row.id, "chosen and rejected are the same ids"))
+                self.left_out.append(Faulty(row.id, "chosen and rejected are the same ids"))
             else:
                 self.shortened += found[1] > 0
                 out.append(Pair(row, found[0], chosen, rejected))
@@ -102,7 +102,15 @@ def question(row: Row) -> str:
 
 
 def read_material(
-    words: Sequence[str], stage: str, *, tokenizer: Path, template: str, window: int, held_out: float
+    words: Sequence[str],
+    stage: str,
+    *,
+    tokenizer: Path,
+    template: str,
+    window: int,
+    held_out: float,
+    min_jaccard: float | None = 0.8,
+    benchmarks: Path | None = None,
 ) -> Material:
     """Read the rows of a stage.
 
@@ -113,37 +121,36 @@ def read_material(
         template: A chat template's name; own: the tokenizer's.
         window: Most ids of a dialogue, or of a prompt with its answer.
         held_out: Share of the questions that is not trained on, 0 for none.
+        min_jaccard: The similarity from which two rows are one; None: repeated rows stay.
+        benchmarks: A folder of benchmarks whose items are not trained on.
 
     Raises:
         InputError: If a set or the tokenizer cannot be read, or no row is left to train on.
         ConfigError: If there is no such template, or a weight is no weight.
     """
     chat = load(tokenizer)
-    out = Material(chat, find_template(template, chat), window)
-    givens = [parse(word) for word in words]
-    out.warnings += contained(givens)
-    for word, (given, reading) in zip(words, readings(givens, stage), strict=True):
-        count: Counter[str] = Counter()
-        for row in reading:
-            if isinstance(row, Faulty):
-                out.faulty.append(row)
-                count["faulty"] += 1
-                continue
-            count["rows"] += 1
-            if xxhash.xxh3_64_intdigest(question(row).encode()) / 2**64 < held_out:
-                out.held_out.append(row)
-                count["held_out"] += 1
-            else:
-                times = copies(row, given.weight)
-                out.train.extend([row] * times)
-                count["used"] += times
-        out.counts[word] = {key: count[key] for key in ("rows", "held_out", "used", "faulty")}
-        path = Path(reading.path)
-        out.files += [path] if path.is_file() else [file for file in sorted(path.rglob("*")) if file.is_file()]
+    form, found = find_template(template, chat), gather(words, stage, benchmarks=benchmarks, min_jaccard=min_jaccard)
+    out = Material(chat, form, window, [asdict(one) for one in found.sets], warnings=found.warnings)
+    out.left_out = [*found.faulty, *(Faulty(one.id, f"{one.reason}: {one.detail}") for one in found.removed)]
+    for row, times in zip(found.rows, found.times, strict=True):
+        if xxhash.xxh3_64_intdigest(question(row).encode()) / 2**64 < held_out:
+            out.held_out.append(row)
+        else:
+            out.train.extend([row] * times)
     if not out.train:
-        found = f"no row that stage={stage} can train on ({len(out.faulty):,} faulty, {len(out.held_out):,} held out)"
-        raise InputError(", ".join(words), found, f"see what is in it with: train data check FILE --stage {stage}")
+        said = (
+            f"no row that stage={stage} can train on ({len(out.left_out):,} left out, {len(out.held_out):,} held out)"
+        )
+        raise InputError(", ".join(words), said, "give more data, or a smaller held_out=")
     return out
+
+
+def files_of(words: Sequence[str]) -> list[Path]:
+    """Return the files that the words name; a set's short name is none."""
+    paths = [Path(parse(word).word) for word in words]
+    return [
+        file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*"))) if file.is_file()
+    ]
 
 
 class Packs:

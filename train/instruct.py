@@ -47,6 +47,8 @@ class InstructSettings(RunSettings):
     )
     window: int = setting(512, "most ids of a dialogue, or of a prompt with its answer", check=at_least(8))
     held_out: float = setting(0.05, "share of the questions that is scored, not trained on", check=between(0, 0.9))
+    min_jaccard: float | None = setting(0.8, "rows as similar as this are one; none: all stay", check=between(0, 1))
+    benchmarks: Path | None = setting(None, "a folder of benchmarks whose items are not trained on")
     epochs: float = setting(1.0, "passes over the data, where steps=none", check=at_least(0.001))
     steps: int | None = setting(None, "optimizer steps; none: as many as epochs are", check=at_least(1))
     batch: int = setting(16, "samples a step on all devices: packed sequences (sft) or pairs", check=at_least(1))
@@ -68,7 +70,7 @@ def run_on_rows(
         UserError: If weights, tokenizer, rows or settings are not what they should be.
     """
     from eval.models import model_folder
-    from tokenizer.dialogues import read_material
+    from tokenizer.dialogues import files_of, read_material
 
     check_run(settings)
     world = parallel.world()
@@ -88,8 +90,10 @@ def run_on_rows(
         template=settings.template,
         window=settings.window,
         held_out=settings.held_out,
+        min_jaccard=settings.min_jaccard,
+        benchmarks=settings.benchmarks,
     )
-    inputs = [manifest.describe_file(path) for path in rows.files]
+    inputs = [manifest.describe_file(path) for path in files_of(settings.data)]
     inputs += [manifest.describe_file(ours)] if settings.tokenizer else []
     inputs += weights_inputs(settings.weights)
     return run_stage(stage, settings, inputs, lambda machine: prepare(rows, machine), overwrite=overwrite)
@@ -133,10 +137,10 @@ def make_job(
     if parallel.first():
         for warning in rows.warnings:
             note(f"warning: {warning}")
-        for faulty in rows.faulty[:SHOWN]:
-            note(f"{faulty.place}: {faulty.cause}; not used")
-        if len(rows.faulty) > SHOWN:
-            note(f"{len(rows.faulty):,} rows are not used: train data check prints them all")
+        for row in rows.left_out[:SHOWN]:
+            note(f"{row.place}: {row.cause}; not used")
+        if len(rows.left_out) > SHOWN:
+            note(f"{len(rows.left_out):,} rows are not used: train data check prints them all")
         if rows.shortened:
             note(f"{rows.shortened:,} rows lost their oldest exchanges to fit {settings.window:,} ids")
     if len(samples) < settings.batch:
@@ -144,14 +148,15 @@ def make_job(
         raise InputError(", ".join(settings.data), found, "give a smaller batch=, or more data")
     steps = settings.steps or max(1, math.ceil(settings.epochs * len(samples) / settings.batch))
     passes = steps * settings.batch / len(samples)
-    sets = [f"`{word}`: {c['rows']:,} rows, {c['held_out']:,} held out" for word, c in rows.counts.items()]
+    sets = [f"`{one['data']}`: {one['rows']:,} rows x {one['weight']:g}" for one in rows.sets]
     lines = [
         ["data", "; ".join(sets), f"{passes:.2f} passes over {len(samples):,} samples"],
         ["template", rows.template.name, f"window of {settings.window:,} ids"],
-        ["not used", f"{len(rows.faulty):,} rows", f"{rows.shortened:,} more lost their oldest exchanges"],
+        ["held out", f"{len(rows.held_out):,} rows", "by the hash of their question"],
+        ["not used", f"{len(rows.left_out):,} rows", f"{rows.shortened:,} more lost their oldest exchanges"],
     ]
-    about = {"samples": len(samples), "passes": passes, "template": rows.template.name, "sets": rows.counts}
-    about |= {"faulty": len(rows.faulty), "shortened": rows.shortened}
+    about = {"samples": len(samples), "passes": passes, "template": rows.template.name, "sets": rows.sets}
+    about |= {"held_out": len(rows.held_out), "left_out": len(rows.left_out), "shortened": rows.shortened}
 
     def all_results(before: dict[str, float]) -> dict[str, Any]:
         own = results()

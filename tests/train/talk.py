@@ -11,7 +11,7 @@ from tokenizer.export import export
 from tokenizer.model import read_model
 from train.settings import resolve
 
-SHARED = ["window=96", "optim.warmup=2", "precision=fp32", "checkpoint.every=none"]
+SHARED = ["window=96", "min_jaccard=none", "optim.warmup=2", "precision=fp32", "checkpoint.every=none"]
 
 
 def make_base(folder, *more):
@@ -24,9 +24,10 @@ def make_base(folder, *more):
     return folder / "run"
 
 
-def material(base, path, stage, window=96):
-    """The rows of a file as a stage has them, none held out."""
-    return read_material([str(path)], stage, tokenizer=base / "model", template="own", window=window, held_out=0)
+def material(base, path, stage, window=96, held_out=0.0):
+    """The rows of files as a stage has them."""
+    how = {"tokenizer": base / "model", "template": "own", "window": window, "held_out": held_out, "min_jaccard": None}
+    return read_material(str(path).split(","), stage, **how)
 
 
 def write(path, records):

@@ -158,7 +158,7 @@ def test_a_prompt_that_is_too_long_loses_its_oldest_exchanges_the_same_for_both(
     first, second = found.pairs(found.train)
     assert first.prompt.tolist() == second.prompt.tolist()
     assert found.shortened == 1
-    (faulty,) = found.faulty
+    (faulty,) = found.left_out
     assert faulty.place.startswith("a.jsonl:2")
     assert "the window is 48" in faulty.cause
 

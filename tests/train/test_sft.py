@@ -122,14 +122,19 @@ def test_a_crash_changes_nothing_and_noise_is_resumed(base, twenty, tmp_path, mo
 def test_held_out_rows_by_their_question_whatever_is_mixed_in(base, twenty, tmp_path):
     other = dialogues(tmp_path / "b.jsonl", 10, seed=5, turns=2)
     words = ("held_out=0.3", "steps=2", "batch=1", "micro_batch=1")
-    one = run("sft", base, twenty, tmp_path / "one", *words)
-    two = run("sft", base, f"{twenty},{other}@2", tmp_path / "two", *words)
-    (first,) = one["sets"].values()
-    assert 0 < first["held_out"] < 20
-    assert first["used"] + first["held_out"] == 20
-    assert two["sets"][str(twenty)] == first
-    weighted = two["sets"][f"{other}@2"]
-    assert weighted["used"] == 2 * (10 - weighted["held_out"])
+    alone, mixed = (
+        material(base, twenty, "sft", held_out=0.3),
+        material(base, f"{twenty},{other}@2", "sft", held_out=0.3),
+    )
+    held = {row.id for row in alone.held_out}
+    assert 0 < len(held) < 20
+    assert len(alone.train) == 20 - len(held)
+    assert {row.id for row in mixed.held_out if row.source == alone.train[0].source} == held
+    others = [row for row in mixed.train if row.source == "b"]
+    assert len(others) == 2 * (10 - (len(mixed.held_out) - len(held)))
+    one = run("sft", base, f"{twenty},{other}@2", tmp_path / "one", *words)
+    assert one["held_out"] == len(mixed.held_out)
+    assert [given["weight"] for given in one["sets"]] == [1, 2]
     rows = metrics.read(tmp_path / "one")
     assert rows[0]["held_out_loss"] == one["scores"]["held_out_loss"][0]
     assert rows[-1]["held_out_loss"] == one["scores"]["held_out_loss"][1]
@@ -160,7 +165,7 @@ def test_what_does_not_fit_loses_its_oldest_exchanges_or_is_left_out(base, tmp_p
     records = [chat_of(long, "好。"), chat_of("1", "好。", "2" * 60, "好。", "3" * 60, "好。"), chat_of("2", "")]
     data = write(tmp_path / "d.jsonl", [*records, *[chat_of(str(n), "好。") for n in range(3, 9)]])
     results = run("sft", base, data, tmp_path / "run", "steps=1", "batch=1", "micro_batch=1", "held_out=0")
-    assert (results["faulty"], results["shortened"]) == (2, 1)
+    assert (results["left_out"], results["shortened"]) == (2, 1)
     err = capsys.readouterr().err
     assert "d.jsonl:3: " in err
     assert "the window is 96; not used" in err
