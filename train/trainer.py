@@ -155,7 +155,7 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
 
     def training_step(self, model: Any, inputs: Any, *others: Any) -> torch.Tensor:
         """Do one micro-step; remember its loss and what it consumed."""
-        self._tokens += sum(value.numel() for key, value in inputs.items() if key.endswith("input_ids"))
+        self._tokens += int(inputs["lengths"].sum()) if "lengths" in inputs else inputs["input_ids"].numel()
         loss: torch.Tensor = super().training_step(model, inputs, *others)
         self._step_loss = loss if self._step_loss is None else self._step_loss + loss
         batches = self.run.micro_batches
@@ -282,11 +282,12 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
 
     def _row(self, step: int, loss: float, norm: float | None, rate: float | None) -> dict[str, Any]:
         run, figures = self.run, self.run.figures
-        tokens, self._tokens = self._tokens * parallel.world(), 0
+        numbers = [float(self._tokens), *(float(torch.stack(values).mean()) for values in figures.values())]
+        tokens, *means = parallel.mean(numbers) if figures else numbers
+        tokens, self._tokens = round(tokens * parallel.world()), 0
         run.meter.step(tokens)
         speed = run.meter.read()
         left = run.meter.seconds_left((run.steps - step) * tokens)
-        means = parallel.mean([float(torch.stack(values).mean()) for values in figures.values()])
         run.bar.advance(
             1,
             f"loss {loss:.3f} · {speed.tokens_per_second:,.0f} tokens/s · {speed.tflops:.3g} TFLOP/s"

@@ -64,8 +64,11 @@ def preferences(path, count=60, seed=0, **more):
     return write(path, records)
 
 
-def run(stage, base, data, out, *more):
-    given = [f"model.weights={base}", f"data={data}", f"out={out}", *SHARED, *more]
-    unique = dict(word.split("=", 1) for word in given)
-    found, loaded = resolve([f"stage={stage}", *(f"{key}={value}" for key, value in unique.items())])
+def words(stage, base, data, out, *more):
+    given = [f"stage={stage}", f"model.weights={base}", f"data={data}", f"out={out}", *SHARED, *more]
+    return [f"{key}={value}" for key, value in dict(word.split("=", 1) for word in given).items()]
+
+
+def run(*given):
+    found, loaded = resolve(words(*given))
     return found.run(loaded, False)
