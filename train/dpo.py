@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from train import parallel
-from train.instruct import InstructSettings, make_job, open_model, run_on_rows, use_loss
+from train.instruct import PairSettings, make_job, open_model, run_on_rows, use_loss
 from train.stage import Job, Machine, scoring
 from workbench.config import at_least, between, setting
 from workbench.console import progress
@@ -37,7 +37,7 @@ REFERENCE = "reference.npy"
 
 
 @dataclass(frozen=True, kw_only=True)
-class DpoSettings(InstructSettings):
+class DpoSettings(PairSettings):
     """Everything about a run of direct preference optimisation."""
 
     out: Path = setting(Path("data/runs/dpo"), "the run's folder")

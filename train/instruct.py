@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from train import parallel
 from train.data import Order
+from train.spikes import SpikeSettings
 from train.stage import Job, Machine, RunSettings, check_run, run_stage, tuned, weights_inputs
 from workbench import manifest
 from workbench.config import at_least, between, section, setting
@@ -59,6 +60,20 @@ class InstructSettings(RunSettings):
     def weights(self) -> Path:
         """Where the model comes from."""
         return self.model.weights
+
+
+@dataclass(frozen=True)
+class PairSpikes(SpikeSettings):
+    """A hard pair is no spike: the loss of pairs goes to nothing, and its logarithm jumps. NaN still ends the run."""
+
+    action: Literal["skip", "rollback", "lower"] | None = setting(None, "what is done; none: nothing is watched")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSettings(InstructSettings):
+    """What the stages on preference pairs can be told."""
+
+    spikes: PairSpikes = section(PairSpikes)
 
 
 def run_on_rows(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from train.instruct import InstructSettings, make_job, open_model, run_on_rows, use_loss
+from train.instruct import PairSettings, make_job, open_model, run_on_rows, use_loss
 from train.stage import Job, Machine, scoring
 from workbench.config import at_least, setting
 from workbench.files import write_json
@@ -30,7 +30,7 @@ REPORT = "reward-report.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RmSettings(InstructSettings):
+class RmSettings(PairSettings):
     """Everything about a run that trains a reward model."""
 
     out: Path = setting(Path("data/runs/rm"), "the run's folder")

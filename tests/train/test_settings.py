@@ -147,3 +147,10 @@ def test_help_explains(module):
 def test_a_plan_is_of_pre_training():
     with pytest.raises(ConfigError, match="--plan: counts stage=pt, not sft"):
         command(["config=sft-tiny", *NEEDED, "--plan"])
+
+
+def test_a_hard_pair_is_no_spike():
+    weights = "model.weights=c"
+    assert resolve(["stage=sft", *NEEDED, weights])[1].value.spikes.action == "skip"
+    for stage in ("rm", "dpo"):
+        assert resolve([f"stage={stage}", *NEEDED, weights])[1].value.spikes.action is None
