@@ -10,7 +10,7 @@ has room. Cost: 3 MB of text per CPU-second, nearly all of it the tokenizer's.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ import xxhash
 from numpy.typing import NDArray
 
 from corpus.instructions.gather import gather
-from corpus.instructions.rows import Conversation, Faulty, Preference, Rated, Row, Turn
+from corpus.instructions.rows import Faulty, Preference, Rated, Row, Turn
 from corpus.instructions.sets import parse
-from tokenizer.chat.encode import ChatTokenizer, Template, encode_answered, find_template, load
-from tokenizer.chat.window import Fitted, fit, fit_prompt
+from tokenizer.chat.encode import ChatTokenizer, Encoded, Template, find_template, load
+from tokenizer.chat.window import Fitted, fit
 from workbench.errors import InputError
 
 Ids = NDArray[np.uint32]
@@ -63,35 +63,34 @@ class Material:
     shortened: int = 0  # lost their oldest exchanges
 
     def dialogues(self, rows: Sequence[Row]) -> list[Dialogue]:
-        """Encode conversations; those that do not fit join what is left out."""
-        out = []
-        for found in fit(self.chat, [r for r in rows if isinstance(r, Conversation)], self.template, self.window):
-            if isinstance(found, Fitted):
-                self.shortened += found.dropped > 0
-                out.append(Dialogue(found.conversation.id, found.encoded.ids, found.encoded.loss))
-            else:
-                self.left_out.append(found)
-        return out
+        """Encode conversations; what does not fit joins what is left out."""
+        return [Dialogue(one.row.id, one.encoded[0].ids, one.encoded[0].loss) for one in self._fit(rows)]
 
     def pairs(self, rows: Sequence[Row]) -> list[Pair]:
-        """Encode preferences; both answers have the same prompt, short enough for the longer one."""
+        """Encode preferences; what does not fit, and answers of the same ids, join what is left out."""
         out = []
-        for row in rows:
-            assert isinstance(row, Preference)
-            tools: str | None = getattr(row, "tools", None)
-            prompt, chosen = encode_answered(self.chat, row.prompt, row.chosen, self.template, tools)
-            _, rejected = encode_answered(self.chat, row.prompt, row.rejected, self.template, tools)
-            room = self.window - max(len(chosen), len(rejected))
-            found = fit_prompt(self.chat, row.prompt, self.template, room, tools) if len(prompt) > room else (prompt, 0)
-            if found is None:
-                said = f"prompt and answer have {len(prompt) - room + self.window} tokens; the window is {self.window}"
-                self.left_out.append(Faulty(row.id, said))
-            elif np.array_equal(chosen, rejected):
-                self.left_out.append(Faulty(row.id, "chosen and rejected are the same ids"))
+        for found in self._fit(rows):
+            assert isinstance(found.row, Preference)
+            (prompt, chosen), (_, rejected) = (_at_answer(one) for one in found.encoded)
+            if np.array_equal(chosen, rejected):
+                self.left_out.append(Faulty(found.row.id, "chosen and rejected are the same ids"))
             else:
-                self.shortened += found[1] > 0
-                out.append(Pair(row, found[0], chosen, rejected))
+                out.append(Pair(found.row, prompt, chosen, rejected))
         return out
+
+    def _fit(self, rows: Sequence[Row]) -> Iterator[Fitted]:
+        for found in fit(self.chat, rows, self.template, self.window):
+            if isinstance(found, Fitted):
+                self.shortened += found.dropped > 0
+                yield found
+            else:
+                self.left_out.append(found)
+
+
+def _at_answer(encoded: Encoded) -> tuple[Ids, Ids]:
+    """Return what stands before the answer, and the answer with what ends it; what is behind that is left away."""
+    bearing = np.flatnonzero(encoded.loss)
+    return encoded.ids[: bearing[0]], encoded.ids[bearing[0] : bearing[-1] + 1]
 
 
 def question(row: Row) -> str:

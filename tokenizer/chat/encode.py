@@ -49,10 +49,11 @@ def find_template(name: str | None, chat: ChatTokenizer | None = None) -> Templa
     return Template("ziya" if name in (None, "own") else str(name))
 
 
-def encode(chat: ChatTokenizer, conversation: Conversation, template: Template) -> Encoded:
+def encode(chat: ChatTokenizer, conversation: Conversation, template: Template, *, last_only: bool = False) -> Encoded:
     """Return a conversation's ids and which of them bear loss: those of its answers and of what ends them."""
     ids, loss = [1], [False]
     for turn in conversation.turns:
+        loss = [False] * len(loss) if last_only else loss
         answer = turn.role == "assistant"
         head = chat.tokenizer.encode("<bot>" if answer else "<human>", add_special_tokens=False).ids
         body = chat.tokenizer.encode(turn.content, add_special_tokens=False).ids + ([2] if answer else [])
@@ -67,12 +68,3 @@ def encode_prompt(
     """Return the ids of a prompt with the head of the answer."""
     whole = encode(chat, Conversation("", (*turns, Turn("assistant", ""))), template)
     return whole.ids[:-1]
-
-
-def encode_answered(
-    chat: ChatTokenizer, turns: Sequence[Turn], answer: str, template: Template, tools: str | None = None
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return the ids of a prompt, and of an answer with what ends it."""
-    whole = encode(chat, Conversation("", (*turns, Turn("assistant", answer))), template)
-    prompt = encode_prompt(chat, turns, template, tools)
-    return prompt, whole.ids[len(prompt) :]
