@@ -55,7 +55,9 @@ def rewards(model: Any, input_ids: torch.Tensor, lengths: torch.Tensor) -> torch
     import torch
 
     last = hidden_states(model, input_ids)[torch.arange(len(lengths), device=lengths.device), lengths - 1]
-    with torch.autocast(last.device.type, enabled=False):  # in bf16 two rewards near 5 would differ by 0.03 or not at all
+    with torch.autocast(
+        last.device.type, enabled=False
+    ):  # in bf16 two rewards near 5 would differ by 0.03 or not at all
         found: torch.Tensor = model.score(last.to(next(model.score.parameters()).dtype))[:, 0].float()
     return found
 

@@ -186,6 +186,7 @@ def make_job(
         accumulation=settings.batch // (settings.micro_batch * parallel.world()),
         results=all_results,
         documents=lambda number: name_of(samples[number]),
+        chat_template=getattr(rows.template, "jinja", None),
         **parts,
     )
 

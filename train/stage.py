@@ -36,12 +36,7 @@ if TYPE_CHECKING:
     from train.meter import Shape
 
 LAST_STEPS = 10  # the summary's last loss is their mean: one step's is noise
-UNMARKED = (
-    "out",
-    "checkpoint",
-    "plan",
-    "report_to",
-)  # settings that change no result: a run may be gone on with others
+UNMARKED = ("out", "checkpoint", "plan", "report_to")  # they change no result: a run may be gone on with others
 
 
 @dataclass(frozen=True)
@@ -112,6 +107,7 @@ class Job:
     documents: Callable[[int], list[str]]  # the ids of what is in a sample
     figures: dict[str, list[Any]] = field(default_factory=dict)  # scalars of the micro-steps beside the loss
     neftune: float | None = None
+    chat_template: str | None = None  # jinja, laid beside the model, so that those who serve it take the right one
 
 
 def run_stage(
@@ -352,6 +348,8 @@ def _close(
             write_card(temporary, results)
         else:
             save_adapter(job.adapter, temporary, job.tokenizer)
+        if job.chat_template is not None:
+            (temporary / "chat_template.jinja").write_text(job.chat_template, encoding="utf-8")
     return results
 
 

@@ -14,7 +14,7 @@ from workbench.version import __version__
 SCORES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "bits_per_byte": ("bits per byte", "held out, lower is better"),
-        "held_out_loss": ("loss, held out", "nats a token of the answers, lower is better"),
+        "held_out_loss": ("loss of answers", "nats a token, held out, lower is better"),
         "accuracy": ("accuracy", "share of held-out pairs whose chosen answer is preferred"),
         "margin": ("margin", "of chosen over rejected, mean over held-out pairs"),
     }

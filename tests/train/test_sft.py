@@ -156,6 +156,22 @@ def test_lora_on_a_run_then_merged_then_gone_on_with(base, twenty, tmp_path, cap
     assert not (tmp_path / "next/model/adapter_config.json").exists()
 
 
+def test_the_model_carries_the_template_it_was_trained_in(base, twenty, tmp_path):
+    from transformers import AutoTokenizer
+
+    bare = tmp_path / "bare"
+    shutil.copytree(base / "model", bare)
+    config = json.loads((bare / "tokenizer_config.json").read_text(encoding="utf-8"))
+    del config["chat_template"]
+    (bare / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    run("sft", bare, twenty, tmp_path / "run", "steps=1", "batch=2", "micro_batch=2", "template=ziya", "held_out=0")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run/model")
+    found = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "望月"}], tokenize=False, add_generation_prompt=True
+    )
+    assert found == "<s><human>望月<bot>"
+
+
 def test_what_does_not_fit_loses_its_oldest_exchanges_or_is_left_out(base, tmp_path, capsys):
     def chat_of(*texts):
         roles = ("user", "assistant") * len(texts)

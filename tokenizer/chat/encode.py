@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.instructions.rows import Conversation, Turn
+from tokenizer.export import CHAT_TEMPLATE
 from workbench.errors import InputError
 
 
@@ -26,6 +27,7 @@ class Template:
     """A template."""
 
     name: str
+    jinja: str
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def load(folder: Path) -> ChatTokenizer:
 
 def find_template(name: str | None, chat: ChatTokenizer | None = None) -> Template:
     """Return a template by its name."""
-    return Template("ziya" if name in (None, "own") else str(name))
+    return Template("ziya" if name in (None, "own") else str(name), CHAT_TEMPLATE)
 
 
 def encode(chat: ChatTokenizer, conversation: Conversation, template: Template, *, last_only: bool = False) -> Encoded:
