@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from train import parallel
-from train.instruct import PairSettings, make_job, open_model, run_on_rows, use_loss
+from train.instruct import PAIR_PANELS, PairSettings, make_job, open_model, run_on_rows, use_loss
 from train.stage import Job, Machine, scoring
 from workbench.config import at_least, between, setting
 from workbench.console import progress
@@ -170,6 +170,7 @@ def _prepare(settings: DpoSettings, material: Material, machine: Machine) -> Job
         seq_len=mean_length(samples),
         score=score,
         figures=use_loss(model, loss),
+        panels=PAIR_PANELS,
         **parts,
     )
     if not switched:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from train import parallel
+from train.curves import PANELS
 from train.data import Order
 from train.spikes import SpikeSettings
 from train.stage import Job, Machine, RunSettings, check_run, run_stage, tuned, weights_inputs
@@ -189,6 +190,9 @@ def make_job(
         chat_template=getattr(rows.template, "jinja", None),
         **parts,
     )
+
+
+PAIR_PANELS = (*PANELS, ("pair_accuracy", "pairs in order"), ("reward_margin", "reward, chosen - rejected"))
 
 
 def use_loss(model: Any, loss: Callable[..., Mapping[str, Any]]) -> dict[str, list[Any]]:

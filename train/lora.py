@@ -36,8 +36,8 @@ class LoraSettings:
     rows_from: int | None = setting(None, "the embedding's rows from this id on are trained too; none: no row")
 
 
-def check_tune(tune: str, weights: Path | None) -> None:
-    """Refuse what cannot be tuned.
+def check_tune(tune: str, model: Any) -> None:
+    """Refuse what cannot be tuned; ``model.weights`` is where the model comes from.
 
     Raises:
         ConfigError: For qlora, and for LoRA over fresh weights.
@@ -45,7 +45,7 @@ def check_tune(tune: str, weights: Path | None) -> None:
     if tune == "qlora":
         found = "qlora needs bitsandbytes' 4-bit kernels and a GPU; it is not part of this version"
         raise ConfigError("tune", found, "use tune=lora")
-    if tune == "lora" and weights is None:
+    if tune == "lora" and model.weights is None:
         raise ConfigError("tune", "lora over fresh weights trains next to nothing", "name a model with model.weights=")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from train.instruct import PairSettings, make_job, open_model, run_on_rows, use_loss
+from train.instruct import PAIR_PANELS, PairSettings, make_job, open_model, run_on_rows, use_loss
 from train.stage import Job, Machine, scoring
 from workbench.config import at_least, setting
 from workbench.files import write_json
@@ -99,5 +99,6 @@ def _prepare(settings: RmSettings, material: Material, machine: Machine) -> Job:
         seq_len=mean_length(samples),
         score=score,
         figures=use_loss(model, loss),
+        panels=PAIR_PANELS,
         **parts,
     )

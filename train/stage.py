@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from train import metrics, parallel
 from train.checkpoint import CheckpointSettings
+from train.curves import PANELS
 from train.data import MicroBatches, Order
 from train.lora import FOLDER, LoraSettings, add_adapter, check_tune, save_adapter
 from train.model import save_model
@@ -106,6 +107,7 @@ class Job:
     results: Callable[[dict[str, float]], dict[str, Any]]  # the stage's own, given the scores before; after the last
     documents: Callable[[int], list[str]]  # the ids of what is in a sample
     figures: dict[str, list[Any]] = field(default_factory=dict)  # scalars of the micro-steps beside the loss
+    panels: Sequence[tuple[str, str]] = PANELS  # of the curves: keys of the metrics and their labels
     neftune: float | None = None
     chat_template: str | None = None  # jinja, laid beside the model, so that those who serve it take the right one
 
@@ -163,7 +165,7 @@ def check_run(settings: RunSettings) -> None:
     Raises:
         ConfigError: Naming the setting.
     """
-    check_tune(settings.tune, settings.weights)
+    check_tune(settings.tune, settings)
     if settings.parallel != "ddp":
         found = f"{settings.parallel} is counted by --plan, but cannot be run in this version"
         raise ConfigError("parallel", found, "use parallel=ddp under torchrun")
@@ -301,7 +303,7 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
             book.close()
     if trainer.stopped_by and trainer.state.global_step < job.steps:
         if first:
-            draw(out)
+            draw(out, job.panels)
         raise KeyboardInterrupt
     about = {"precision": machine.precision, "device": name, "devices": world}
     return parallel.by_first(lambda: _close(stage, settings, job, before, about))
@@ -338,9 +340,9 @@ def _close(
         "name": out.name,
         "model": str(out / ("model" if job.adapter is None else FOLDER)),
         **job.results(before),
-        "curves": str(draw(out)),
+        "curves": str(draw(out, job.panels)),
     }
-    write_html([out], out / NAME)
+    write_html([out], out / NAME, job.panels)
     with atomic_path(Path(results["model"])) as temporary:
         if job.adapter is None:
             temporary.mkdir()
