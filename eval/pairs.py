@@ -3,7 +3,7 @@
     input_ids  (2 pairs, longest)   prompt and answer, padded with 0 on the right, where nothing before them sees it
     prompts    (2 pairs,)           ids of the prompt
     lengths    (2 pairs,)           ids of both
-    margin     (pairs,)             by how much the chosen one is said to be better; 0 where nothing is said
+    label      (pairs,)             ``Pair.label``: the margin that the data give, 0 for none
 
 Without an attention mask and with the padding on the right, attention is plainly causal: the fast kernels serve it.
 """
@@ -47,8 +47,8 @@ def batch(pairs: Sequence[Pair], rows: int) -> dict[str, torch.Tensor]:
         found = f"gives id {worst:,}, the embedding has {rows:,} rows"
         raise InputError("tokenizer", found, "take the tokenizer of the weights: leave tokenizer= out")
     prompts = torch.tensor([len(pair.prompt) for pair in pairs] * 2)
-    margin = torch.tensor([float(pair.row.margin or 0.0) for pair in pairs])
-    return {"input_ids": ids, "prompts": prompts, "lengths": lengths, "margin": margin}
+    label = torch.tensor([pair.label for pair in pairs])
+    return {"input_ids": ids, "prompts": prompts, "lengths": lengths, "label": label}
 
 
 def labels(input_ids: torch.Tensor, prompts: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

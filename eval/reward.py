@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from corpus.instructions.rows import Preference
 from eval.pairs import batch, hidden_states
 from tokenizer.dialogues import Pair
 
@@ -77,6 +78,7 @@ def judge(model: Any, pairs: Sequence[Pair], batch_size: int = 8) -> list[Judged
         chosen, rejected = rewards(model, inputs["input_ids"], inputs["lengths"]).double().cpu().chunk(2)
         for pair, c, r in zip(part, chosen.tolist(), rejected.tolist(), strict=True):
             row = pair.row
+            assert isinstance(row, Preference)
             out.append(Judged(c, r, len(row.chosen), len(row.rejected), row.source, row.axis))
     return out
 

@@ -42,10 +42,11 @@ class Dialogue:
 class Pair:
     """A prompt with two answers that fit."""
 
-    row: Preference
+    row: Preference | Rated
     prompt: Ids
     chosen: Ids  # with what ends it
     rejected: Ids
+    label: float = 0.0  # the margin that the data give; of a rated answer 1 for good, -1 for bad
 
 
 @dataclass
@@ -75,8 +76,21 @@ class Material:
             if np.array_equal(chosen, rejected):
                 self.left_out.append(Faulty(found.row.id, "chosen and rejected are the same ids"))
             else:
-                out.append(Pair(found.row, prompt, chosen, rejected))
+                out.append(Pair(found.row, prompt, chosen, rejected, found.row.margin or 0.0))
         return out
+
+    def rated(self, rows: Sequence[Row]) -> list[Pair]:
+        """Encode rated answers; beside each stands the next row's answer, which KTO's KL term is estimated from."""
+        found = [(one.row, *_at_answer(one.encoded[0])) for one in self._fit(rows)]
+        out = []
+        for (row, prompt, answer), (_, _, other) in zip(found, [*found[1:], *found[:1]], strict=True):
+            assert isinstance(row, Rated)
+            out.append(Pair(row, prompt, answer, other[: max(1, self.window - len(prompt))], 1.0 if row.good else -1.0))
+        return out
+
+    def compared(self, rows: Sequence[Row]) -> list[Pair]:
+        """Encode preferences or rated answers, whichever they are."""
+        return self.rated(rows) if rows and isinstance(rows[0], Rated) else self.pairs(rows)
 
     def _fit(self, rows: Sequence[Row]) -> Iterator[Fitted]:
         for found in fit(self.chat, rows, self.template, self.window):

@@ -14,7 +14,7 @@ reference's forward pass.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,30 +31,79 @@ from workbench.files import atomic_path
 if TYPE_CHECKING:
     import torch
 
-    from tokenizer.dialogues import Material
+    from tokenizer.dialogues import Material, Pair
 
 REFERENCE = "reference.npy"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DpoSettings(PairSettings):
-    """Everything about a run of direct preference optimisation."""
+Ratios = Sequence[tuple["Pair", float, float]]  # pairs, with the log-ratios of both answers
 
-    out: Path = setting(Path("data/runs/dpo"), "the run's folder")
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceSettings(PairSettings):
+    """What the stages that hold a policy near a reference can be told."""
+
     beta: float = setting(0.1, "how strongly the reference holds", check=at_least(1e-6))
-    loss: Literal["sigmoid", "ipo", "hinge"] = setting("sigmoid", "of the log-ratio")
-    label_smoothing: float = setting(0.0, "share of labels believed to be wrong", check=between(0, 0.5))
     per_token: bool = setting(False, "log-ratios as means over an answer's ids instead of sums")
     reference: Literal["auto", "adapter", "precomputed"] = setting(
         "auto", "adapter: switched off each step (LoRA); precomputed: once before; auto: adapter where there is one"
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class DpoSettings(ReferenceSettings):
+    """Everything about a run of direct preference optimisation."""
+
+    out: Path = setting(Path("data/runs/dpo"), "the run's folder")
+    loss: Literal["sigmoid", "ipo", "hinge"] = setting("sigmoid", "of the log-ratio")
+    label_smoothing: float = setting(0.0, "share of labels believed to be wrong", check=between(0, 0.5))
+
+
 def train_dpo(settings: DpoSettings, *, overwrite: bool = False) -> dict[str, Any]:
     """Run the stage; see ``train.stage.run_stage``."""
+
+    def loss(chosen: torch.Tensor, rejected: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
+        ratio = chosen - rejected
+        return {
+            "loss": preference_loss(ratio, settings.beta, settings.loss, settings.label_smoothing).mean(),
+            "pair_accuracy": (ratio > 0).float().mean(),
+            "reward_margin": settings.beta * ratio.mean(),
+            "reward_chosen": settings.beta * chosen.mean(),
+            "reward_rejected": settings.beta * rejected.mean(),
+        }
+
+    def score(ratios: Ratios) -> dict[str, float]:
+        apart = [chosen - rejected for _, chosen, rejected in ratios]
+        better = sum((h > 0) + (h == 0) / 2 for h in apart) / len(apart)  # before a step all are 0: a coin's throw
+        return {"accuracy": better, "margin": settings.beta * sum(apart) / len(apart)}
+
+    return train_near("dpo", settings, loss, score, overwrite=overwrite)
+
+
+def train_near(
+    stage: str,
+    settings: ReferenceSettings,
+    loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], dict[str, torch.Tensor]],
+    score: Callable[[Ratios], dict[str, float]],
+    *,
+    overwrite: bool,
+) -> dict[str, Any]:
+    """Run a stage whose loss is one of log-ratios to a reference.
+
+    Args:
+        stage: Its name.
+        settings: The run's.
+        loss: Of the ratios of chosen and rejected answers and the labels, each of shape (pairs,).
+        score: Of all held-out pairs with their ratios.
+        overwrite: Replace a run of other settings in the same folder.
+    """
     if settings.reference == "adapter" and settings.tune == "full":
         raise ConfigError("reference", "adapter, but tune=full has none", "use reference=precomputed")
-    return run_on_rows("dpo", settings, lambda rows, on: _prepare(settings, rows, on), overwrite=overwrite)
+
+    def prepare(material: Material, machine: Machine) -> Job:
+        return _prepare(settings, material, machine, loss, score)
+
+    return run_on_rows(stage, settings, prepare, overwrite=overwrite)
 
 
 def preference_loss(ratio: torch.Tensor, beta: float, kind: str, smoothing: float = 0.0) -> torch.Tensor:
@@ -87,7 +136,13 @@ def answer_log_probs(
     return sums / (lengths - prompts) if per_token else sums
 
 
-def _prepare(settings: DpoSettings, material: Material, machine: Machine) -> Job:
+def _prepare(
+    settings: ReferenceSettings,
+    material: Material,
+    machine: Machine,
+    loss_of: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], dict[str, torch.Tensor]],
+    score_of: Callable[[Ratios], dict[str, float]],
+) -> Job:
     import numpy as np
     import torch
 
@@ -97,7 +152,7 @@ def _prepare(settings: DpoSettings, material: Material, machine: Machine) -> Job
     model, rows, parts = open_model(settings, machine)
     adapter, size = parts["adapter"], settings.eval.batch
     switched = adapter is not None and settings.reference != "precomputed"
-    samples, held = (material.pairs(part) for part in (material.train, material.held_out))
+    samples, held = (material.compared(part) for part in (material.train, material.held_out))
     held = [held[n] for n in choose(len(held), settings.eval.sequences).tolist()]
     every, known = [*samples, *held], np.zeros((len(samples) + len(held), 2), np.float32)
 
@@ -125,26 +180,16 @@ def _prepare(settings: DpoSettings, material: Material, machine: Machine) -> Job
         return chosen, rejected
 
     def loss(**inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        chosen, rejected = log_ratios(inputs)
-        ratio = chosen - rejected
-        return {
-            "loss": preference_loss(ratio, settings.beta, settings.loss, settings.label_smoothing).mean(),
-            "pair_accuracy": (ratio > 0).float().mean(),
-            "reward_margin": settings.beta * ratio.mean(),
-            "reward_chosen": settings.beta * chosen.mean(),
-            "reward_rejected": settings.beta * rejected.mean(),
-        }
+        return loss_of(*log_ratios(inputs), inputs["label"])
 
     def score() -> dict[str, float]:
-        ratios: list[float] = []
+        ratios: list[tuple[Pair, float, float]] = []
         with scoring(model, machine):
             for low in range(len(samples), len(every), size):
-                chosen, rejected = log_ratios(put_together(range(low, min(low + size, len(every)))))
-                ratios += (chosen - rejected).tolist()
-        if not ratios:
-            return {}
-        better = sum((h > 0) + (h == 0) / 2 for h in ratios) / len(ratios)  # before a step all are 0: a coin's throw
-        return {"accuracy": better, "margin": settings.beta * sum(ratios) / len(ratios)}
+                numbers = range(low, min(low + size, len(every)))
+                found = (side.tolist() for side in log_ratios(put_together(numbers)))
+                ratios += zip([every[n] for n in numbers], *found, strict=True)
+        return score_of(ratios) if ratios else {}
 
     def precompute() -> None:
         if (settings.out / REFERENCE).is_file():

@@ -71,9 +71,9 @@ def _prepare(settings: RmSettings, material: Material, machine: Machine) -> Job:
     ends = {int(answer[-1]) for pair in samples for answer in (pair.chosen, pair.rejected)}
     model.config.pad_token_id = min({0, 1, 2} - ends, default=0)  # those who batch with transformers find the last id
 
-    def loss(input_ids: torch.Tensor, prompts: torch.Tensor, lengths: torch.Tensor, margin: torch.Tensor) -> Any:
+    def loss(input_ids: torch.Tensor, prompts: torch.Tensor, lengths: torch.Tensor, label: torch.Tensor) -> Any:
         chosen, rejected = rewards(model, input_ids, lengths).chunk(2)
-        return pair_loss(chosen, rejected, settings.margin_scale * margin, settings.centre)
+        return pair_loss(chosen, rejected, settings.margin_scale * label, settings.centre)
 
     judged: list[Judged] = []
 

@@ -68,6 +68,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
             Stage(
                 "dpo", "直接偏好优化", "direct preference optimisation", f"{WEIGHTS}; preference pairs", "a chat model"
             ),
+            Stage("kto", "单条评价优化", "learning from rated answers", f"{WEIGHTS}; rated answers", "a chat model"),
         )
     }
 )

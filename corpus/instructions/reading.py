@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus.instructions.rows import Conversation, Faulty, Preference, Row, Turn
+from corpus.instructions.rows import Conversation, Faulty, Preference, Rated, Row, Turn
 from workbench.errors import InputError
 
 
@@ -31,6 +31,8 @@ class Reading:
                 yield Faulty(place, "has an empty turn")
             elif self.stage == "sft":
                 yield Conversation(place, turns, source)
+            elif self.stage == "kto":
+                yield Rated(place, turns, record["answer"], record["good"], source)
             elif record["chosen"] == record["rejected"]:
                 yield Faulty(place, "chosen and rejected are the same")
             else:

@@ -72,7 +72,7 @@ def slow_loss(kind, beta, smoothing, h):
 def test_the_loss_of_our_batch_is_the_papers(base, other, some, kind, smoothing, beta):
     policy, reference = load_model(other, "cpu").double(), load_model(base, "cpu").double()
     inputs = batch(some, 384)
-    inputs.pop("margin")
+    inputs.pop("label")
     with torch.no_grad():
         over = answer_log_probs(policy, **inputs, per_token=False) - answer_log_probs(
             reference, **inputs, per_token=False
@@ -91,7 +91,7 @@ def test_the_loss_of_our_batch_is_the_papers(base, other, some, kind, smoothing,
 def test_the_gradient_is_autograds_over_whole_logits(base, some):
     model = load_model(base, "cpu").float()
     inputs = batch(some, 384)
-    inputs.pop("margin")
+    inputs.pop("label")
     ours = answer_log_probs(model, **inputs, per_token=True)
     logits = model(input_ids=inputs["input_ids"], use_cache=False).logits.log_softmax(-1)
     at = torch.arange(inputs["input_ids"].shape[1] - 1) + 1

@@ -94,12 +94,12 @@ def test_the_loss_is_trls(base, data):
         _total_train_tokens=0,
         _tp_size=1,
     )
-    given = {"input_ids": inputs["input_ids"], "attention_mask": mask.long(), "margin": inputs["margin"]}
+    given = {"input_ids": inputs["input_ids"], "attention_mask": mask.long(), "margin": inputs["label"]}
     theirs = RewardTrainer.compute_loss(trainer, model, given)
     chosen, rejected = rewards(model, inputs["input_ids"], inputs["lengths"]).chunk(2)
-    ours = pair_loss(chosen, rejected, inputs["margin"], 0.03)["loss"]
+    ours = pair_loss(chosen, rejected, inputs["label"], 0.03)["loss"]
     assert ours.item() == pytest.approx(theirs.item(), abs=1e-6)
-    without = pair_loss(chosen, rejected, 0 * inputs["margin"], 0.03)["loss"]
+    without = pair_loss(chosen, rejected, 0 * inputs["label"], 0.03)["loss"]
     assert without.item() != pytest.approx(theirs.item(), abs=1e-3)
     grads = [torch.autograd.grad(loss, model.score.weight, retain_graph=True)[0] for loss in (ours, theirs)]
     assert torch.allclose(*grads, atol=1e-6)

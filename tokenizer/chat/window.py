@@ -39,8 +39,8 @@ def fit(
 def _encoded(chat: ChatTokenizer, row: Row, template: Template) -> tuple[Encoded, ...]:
     if isinstance(row, Conversation):
         return (encode(chat, row, template),)
-    assert isinstance(row, Preference)
-    sides = (Conversation(row.id, (*row.prompt, Turn("assistant", text))) for text in (row.chosen, row.rejected))
+    answers = (row.chosen, row.rejected) if isinstance(row, Preference) else (row.answer,)
+    sides = (Conversation(row.id, (*row.prompt, Turn("assistant", text))) for text in answers)
     return tuple(encode(chat, side, template, last_only=True) for side in sides)
 
 
