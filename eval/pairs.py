@@ -1,4 +1,4 @@
-"""Preference pairs as batches for a reward model and for DPO: all chosen answers first, then all rejected ones.
+"""Preference pairs as batches, and what a model makes of them: all chosen answers first, then all rejected ones.
 
     input_ids  (2 pairs, longest)   prompt and answer, padded with 0 on the right, where nothing before them sees it
     prompts    (2 pairs,)           ids of the prompt
@@ -22,6 +22,7 @@ from workbench.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+CHUNK = 256  # rows of logits in memory at once
 SIDES = ("chosen", "rejected")
 
 
@@ -68,3 +69,39 @@ def hidden_states(model: Any, input_ids: torch.Tensor) -> torch.Tensor:
 def mean_length(pairs: Sequence[Pair]) -> int:
     """Return the ids of a sequence, on average: what the count of FLOPs takes for the attention."""
     return round(sum(2 * len(p.prompt) + len(p.chosen) + len(p.rejected) for p in pairs) / max(1, 2 * len(pairs)))
+
+
+def log_probs(model: Any, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return each sequence's summed log-probability of its labelled ids, shape (batch,), in fp32 or better.
+
+    The logits are made a chunk at a time and made again for the gradient, so that they are never all in memory.
+
+    Args:
+        model: A causal language model.
+        hidden: Last hidden states, shape (batch, seq_len, width).
+        labels: What is predicted at each place, not shifted, shape (batch, seq_len).
+    """
+    import torch
+    from torch.utils.checkpoint import checkpoint
+
+    targets = labels[:, 1:]
+    where, at = (targets != IGNORED).nonzero(as_tuple=True)
+    rows, wanted = hidden[where, at], targets[where, at]
+
+    def of_chunk(low: int) -> torch.Tensor:
+        logits = model.lm_head(rows[low : low + CHUNK])
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        found: torch.Tensor = logits.gather(1, wanted[low : low + CHUNK, None])[:, 0] - logits.logsumexp(-1)
+        return found
+
+    parts = [checkpoint(of_chunk, low, use_reentrant=False) for low in range(0, len(rows), CHUNK)]
+    each = torch.cat(parts) if parts else hidden.new_zeros(0, dtype=torch.float32)
+    return each.new_zeros(len(labels)).index_add(0, where, each)
+
+
+def answer_log_probs(
+    model: Any, input_ids: torch.Tensor, prompts: torch.Tensor, lengths: torch.Tensor, *, per_token: bool
+) -> torch.Tensor:
+    """Return the log-probability of each answer, a sum or a mean over its ids, shape (2 pairs,)."""
+    sums = log_probs(model, hidden_states(model, input_ids), labels(input_ids, prompts, lengths))
+    return sums / (lengths - prompts) if per_token else sums

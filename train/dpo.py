@@ -125,17 +125,6 @@ def preference_loss(ratio: torch.Tensor, beta: float, kind: str, smoothing: floa
     return (1 - smoothing) * one(ratio) + smoothing * one(-ratio)
 
 
-def answer_log_probs(
-    model: Any, input_ids: torch.Tensor, prompts: torch.Tensor, lengths: torch.Tensor, *, per_token: bool
-) -> torch.Tensor:
-    """Return the log-probability of each answer, a sum or a mean over its ids, shape (2 pairs,)."""
-    from eval.pairs import hidden_states, labels
-    from train.loss import log_probs
-
-    sums = log_probs(model, hidden_states(model, input_ids), labels(input_ids, prompts, lengths))
-    return sums / (lengths - prompts) if per_token else sums
-
-
 def _prepare(
     settings: ReferenceSettings,
     material: Material,
@@ -147,7 +136,7 @@ def _prepare(
     import torch
 
     from eval.bits import choose
-    from eval.pairs import batch, mean_length
+    from eval.pairs import answer_log_probs, batch, mean_length
 
     model, rows, parts = open_model(settings, machine)
     adapter, size = parts["adapter"], settings.eval.batch

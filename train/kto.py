@@ -7,7 +7,7 @@ it, both in nats an answer,
 
 z is the mean of r over answers laid beside prompts that they do not belong to (the next row's), over the micro-batch on
 all devices, not below zero and without gradient; a micro-batch should hold several rows. The reference is as in dpo.
-The loss is TRL's KTOTrainer's. Scored by how often a held-out good answer has a higher r than a bad one. Cost: as dpo.
+The formula is TRL's too. Scored by how often a held-out good answer has a higher r than a bad one. Cost: as dpo.
 """
 
 from __future__ import annotations

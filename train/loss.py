@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
-from torch.utils.checkpoint import checkpoint
 
 from eval.packing import IGNORED
 
@@ -120,28 +119,3 @@ def use_chunked_loss(model: Any) -> None:
         return {"loss": loss / count}
 
     model.forward = types.MethodType(forward, model)
-
-
-def log_probs(model: Any, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return each sequence's summed log-probability of its labelled ids, shape (batch,), in fp32 or better.
-
-    The logits are made a chunk at a time and made again for the gradient, so that they are never all in memory.
-
-    Args:
-        model: A causal language model.
-        hidden: Last hidden states, shape (batch, seq_len, width).
-        labels: What is predicted at each place, not shifted, shape (batch, seq_len).
-    """
-    targets = labels[:, 1:]
-    where, at = (targets != IGNORED).nonzero(as_tuple=True)
-    rows, wanted = hidden[where, at], targets[where, at]
-
-    def of_chunk(low: int) -> torch.Tensor:
-        logits = model.lm_head(rows[low : low + CHUNK])
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        found: torch.Tensor = logits.gather(1, wanted[low : low + CHUNK, None])[:, 0] - logits.logsumexp(-1)
-        return found
-
-    parts = [checkpoint(of_chunk, low, use_reentrant=False) for low in range(0, len(rows), CHUNK)]
-    each = torch.cat(parts) if parts else hidden.new_zeros(0, dtype=torch.float32)
-    return each.new_zeros(len(labels)).index_add(0, where, each)

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from eval.models import load_model
-from eval.pairs import batch
+from eval.pairs import answer_log_probs, batch
 from tests.train.talk import make_base, material, preferences, run
 from tests.train.test_pt import exact, series
 from train import metrics
-from train.dpo import answer_log_probs, preference_loss
+from train.dpo import preference_loss
 from train.trainer import Discipline
 from workbench.errors import ConfigError
 
