@@ -32,7 +32,7 @@ class Reading:
             elif self.stage == "sft":
                 yield Conversation(place, turns, source)
             elif self.stage == "kto":
-                yield Rated(place, turns, record["answer"], record["good"], source)
+                yield Rated(place, turns[:-1], turns[-1].content, record["label"], source)
             elif record["chosen"] == record["rejected"]:
                 yield Faulty(place, "chosen and rejected are the same")
             else:

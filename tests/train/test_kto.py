@@ -27,7 +27,8 @@ def data(tmp_path_factory):
         answer = (
             f"诗人{rng.choice(['在山上', '在城里'])}饮酒。" if good else f"农民{rng.choice(['在河边', '在家中'])}种田。"
         )
-        rows.append({"messages": [{"role": "user", "content": f"{n}{sentence(rng)}"}], "answer": answer, "good": good})
+        said = [{"role": "user", "content": f"{n}{sentence(rng)}"}, {"role": "assistant", "content": answer}]
+        rows.append({"messages": said, "label": good})
     return write(tmp_path_factory.mktemp("data") / "评价.jsonl", rows)
 
 
