@@ -135,6 +135,7 @@ def test_a_reference_without_a_copy_is_the_precomputed_one(base, data, tmp_path)
     assert seen.sum() == 24 + (len(kept) - before["samples"])  # six steps of four, and the held-out ones
 
 
+@pytest.mark.slow
 def test_a_crash_changes_nothing(base, data, tmp_path, monkeypatch):
     whole, out, step = tmp_path / "whole", tmp_path / "run", Discipline.check_step
     run("dpo", base, data, whole, *SHORT)

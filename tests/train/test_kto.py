@@ -57,7 +57,7 @@ def test_beside_each_answer_stands_the_next_rows(base, data):
         assert pair.rejected.tolist() == following.chosen.tolist()
 
 
-@pytest.mark.parametrize("tune", ["full", "lora"])
+@pytest.mark.parametrize("tune", ["full", pytest.param("lora", marks=pytest.mark.slow)])
 def test_good_answers_become_likelier_than_bad_ones(base, data, tmp_path, tune):
     words = ("steps=25", "batch=8", "micro_batch=8", "optim.weight_decay=0", "held_out=0.3", f"tune={tune}", "beta=0.2")
     rate = "2e-3" if tune == "full" else "2e-2"

@@ -14,7 +14,7 @@ def base(tmp_path_factory):
     return make_base(tmp_path_factory.mktemp("base"))
 
 
-@pytest.mark.parametrize("stage", ["sft", pytest.param("rm", marks=pytest.mark.slow), "dpo"])
+@pytest.mark.parametrize("stage", ["dpo", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sft", "rm"))])
 def test_two_processes_train_as_one(base, tmp_path, stage):
     make = dialogues if stage == "sft" else preferences
     data = make(tmp_path / "d.jsonl", 30)
