@@ -17,7 +17,7 @@ from train import parallel
 from train.curves import PANELS
 from train.data import Order
 from train.spikes import SpikeSettings
-from train.stage import Job, Machine, RunSettings, check_run, run_stage, tuned, weights_inputs
+from train.stage import Job, Machine, RunSettings, check_run, finished, run_stage, tuned, weights_inputs
 from workbench import manifest
 from workbench.config import at_least, between, section, setting
 from workbench.console import note
@@ -99,6 +99,11 @@ def run_on_rows(
     if ours.is_file() and theirs.is_file() and sha256_file(ours) != sha256_file(theirs):
         found = f"is another tokenizer than the one of the weights ({theirs})"
         raise InputError(ours, found, "leave tokenizer= out, or extend the model to it: tokenizer embed")
+    inputs = [manifest.describe_file(path) for path in files_of(settings.data)]
+    inputs += [manifest.describe_file(ours)] if settings.tokenizer and ours.is_file() else []
+    inputs += weights_inputs(settings.weights)
+    if (done := finished(settings, inputs)) is not None:
+        return done  # before the rows are read
     rows = read_material(
         settings.data,
         stage,
@@ -109,9 +114,6 @@ def run_on_rows(
         min_jaccard=settings.min_jaccard,
         benchmarks=settings.benchmarks,
     )
-    inputs = [manifest.describe_file(path) for path in files_of(settings.data)]
-    inputs += [manifest.describe_file(ours)] if settings.tokenizer else []
-    inputs += weights_inputs(settings.weights)
     return run_stage(stage, settings, inputs, lambda machine: prepare(rows, machine), overwrite=overwrite)
 
 

@@ -137,13 +137,10 @@ def run_stage(
         NotFinite: If the loss becomes NaN or infinite.
         KeyboardInterrupt: If a signal stopped it; a checkpoint was saved.
     """
-    plain = as_dict(settings)
-    mark = manifest.fingerprint("run", {k: v for k, v in plain.items() if k not in UNMARKED}, inputs)
+    plain, mark = as_dict(settings), _mark(settings, inputs)
     with parallel.joined():
         if parallel.by_first(lambda: _claim(settings.out, mark, overwrite)) == "complete":
-            if parallel.first():
-                note(f"{settings.out}: this run is complete, nothing to do")
-            return dict(manifest.read(settings.out, "run", f"train stage={stage}").results)
+            return finished(settings, inputs) or {}
         results = _train(stage, settings, prepare)
 
         def complete() -> None:
@@ -157,6 +154,23 @@ def run_stage(
 
         parallel.by_first(complete)
     return results
+
+
+def finished(settings: RunSettings, inputs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the results of a run that is complete, and say so; None if it is not, or another's."""
+    if not (settings.out / manifest.NAME).is_file():
+        return None
+    found = read_json(settings.out / manifest.NAME)
+    if found.get("fingerprint") != _mark(settings, inputs):
+        return None
+    if parallel.first():
+        note(f"{settings.out}: this run is complete, nothing to do")
+    return dict(found["results"])
+
+
+def _mark(settings: RunSettings, inputs: Sequence[dict[str, Any]]) -> str:
+    marked = {key: value for key, value in as_dict(settings).items() if key not in UNMARKED}
+    return manifest.fingerprint("run", marked, inputs)
 
 
 def check_run(settings: RunSettings) -> None:

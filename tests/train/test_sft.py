@@ -74,6 +74,14 @@ def test_it_learns_twenty_answers_to_the_letter_and_no_question(base, twenty, le
     assert results["answer_tokens"] == sum(int(part.mask.sum()) for part in packs.parts)
 
 
+def test_the_same_command_again_does_nothing_and_reads_no_row(base, twenty, learnt, monkeypatch, capsys):
+    monkeypatch.setattr("tokenizer.dialogues.read_material", None)
+    assert run("sft", base, twenty, learnt[0], "held_out=0", *LEARN) == learnt[1]
+    assert "nothing to do" in capsys.readouterr().err
+    with pytest.raises(TypeError):  # another seed is another run
+        run("sft", base, twenty, learnt[0], "held_out=0", *LEARN, "seed=1")
+
+
 def test_packed_dialogues_do_not_see_each_other(base, twenty):
     together, apart = packs_of(base, twenty, 192), packs_of(base, twenty, 192, together=False)
     assert len(together) < len(apart) == 20
