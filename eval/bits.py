@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.packing import IGNORED, batch
+from eval.packing import IGNORED, Masked, batch, masked_batch
 from tokenizer.shards import TokenShards
 from workbench.console import progress
 from workbench.errors import InputError
@@ -85,6 +85,27 @@ def nats(model: Any, inputs: dict[str, torch.Tensor], precision: str = "fp32") -
             for low in range(0, len(rows), CHUNK)
         ]
     return torch.cat(out).reshape(hidden.shape[:2])
+
+
+def nats_of_answers(
+    model: Any, packs: Masked, *, sequences: int | None = None, batch_size: int = 8, precision: str = "fp32"
+) -> float | None:
+    """Return the mean of -ln p over the ids of packed dialogues that carry loss; None if there is none.
+
+    Args:
+        model: A causal language model in evaluation mode.
+        packs: The dialogues.
+        sequences: How many of the sequences, spread evenly; None for all.
+        batch_size: Sequences in a forward pass.
+        precision: ``bf16`` or ``fp32``.
+    """
+    rows, found, count = model.get_input_embeddings().num_embeddings, 0.0, 0
+    chosen = choose(len(packs), sequences).tolist()
+    for low in range(0, len(chosen), batch_size):
+        inputs = masked_batch(packs, chosen[low : low + batch_size], rows)
+        found += float(nats(model, inputs, precision).double().sum())
+        count += int((inputs["labels"] != IGNORED).sum())
+    return found / count if count else None
 
 
 def choose(total: int, wanted: int | None) -> NDArray[np.int64]:

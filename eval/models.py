@@ -27,6 +27,8 @@ def model_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise InputError(folder, "no such folder", "name a model folder or a run")
     inner = folder / "model" if (folder / "model" / "config.json").is_file() else folder
+    if not (inner / "config.json").is_file() and (folder / "adapter").is_dir():
+        raise InputError(folder, "holds an adapter, no whole model", f"merge it first: train merge {folder} --out DIR")
     if not (inner / "config.json").is_file():
         raise InputError(folder, "has no config.json, so it is no model", "name a model folder or a finished run")
     try:
@@ -70,19 +72,61 @@ def load_model(folder: Path, device: str | torch.device | None = None) -> Any:
         InputError: If the folder is no such model, or its files are damaged.
     """
     from transformers import AutoModelForCausalLM
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # our own counts steps; a bar a file of weights says nothing
     inner = model_folder(folder)
+    if _is_reward_model(inner):
+        raise InputError(inner, "is a reward model, which cannot continue text", "name the run of stage pt or sft")
+    return _open(AutoModelForCausalLM, inner).to(device or default_device()).eval()
+
+
+def load_reward_model(folder: Path, device: str | torch.device | None = None, *, fresh: bool = False) -> Any:
+    """Return the reward model of a folder, in evaluation mode: a sequence classifier of one label, ``score``.
+
+    Args:
+        folder: A model folder or a run of stage rm.
+        device: Where to put it; the accelerator if there is one by default.
+        fresh: Over a language model, make one with a fresh head.
+
+    Raises:
+        InputError: If the folder is no reward model, or one without its head.
+    """
+    from safetensors import safe_open
+    from transformers import AutoModelForSequenceClassification
+
+    inner = model_folder(folder)
+    if _is_reward_model(inner):
+        names: set[str] = set()
+        for path in inner.glob("*.safetensors"):
+            with safe_open(path, "pt") as file:
+                names |= set(file.keys())
+        if "score.weight" not in names:
+            raise InputError(inner, "is a reward model without its head (score.weight)", "take its files again")
+    elif not fresh:
+        raise InputError(inner, "is no reward model: it has no score head", "make one with: train stage=rm")
+    return _open(AutoModelForSequenceClassification, inner, num_labels=1).to(device or default_device()).eval()
+
+
+def _is_reward_model(inner: Path) -> bool:
+    config = json.loads((inner / "config.json").read_text(encoding="utf-8"))
+    return any(name.endswith("ForSequenceClassification") for name in config.get("architectures") or [])
+
+
+def _open(kind: Any, inner: Path, **more: Any) -> Any:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # our own counts; a bar a file of weights says nothing
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # that a head is fresh or left behind is known and checked here
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            inner, local_files_only=True, use_safetensors=True, dtype="auto", trust_remote_code=False
+        return kind.from_pretrained(
+            inner, local_files_only=True, use_safetensors=True, dtype="auto", trust_remote_code=False, **more
         )
     except Exception as error:  # safetensors and transformers raise many kinds for a damaged file
         if isinstance(error, MemoryError | KeyboardInterrupt):
             raise
         raise InputError(inner, f"cannot be loaded ({str(error).splitlines()[0]})", "check its files") from error
-    return model.to(device or default_device()).eval()
+    finally:
+        logging.set_verbosity(level)
 
 
 def default_device() -> torch.device:

@@ -45,6 +45,13 @@ class Packed(Protocol):
         """Return positions that restart at each document piece, shape (seq_len,)."""
 
 
+class Masked(Packed, Protocol):
+    """Packed dialogues, of which answers alone carry loss (``tokenizer.dialogues.Packs``)."""
+
+    def mask(self, i: int) -> NDArray[np.bool_]:
+        """Return which ids of sequence i carry loss, shape (seq_len,)."""
+
+
 def labels(ids: NDArray[np.int64], starts: NDArray[np.int64], valid: int) -> NDArray[np.int64]:
     """Return what is to be predicted at each place (not shifted: the model shifts), shape (seq_len,).
 
@@ -84,3 +91,12 @@ def batch(shards: Packed, sequences: Sequence[int], rows: int) -> dict[str, torc
         "position_ids": torch.from_numpy(np.stack(positions)),
         "labels": torch.from_numpy(np.stack(wanted)),
     }
+
+
+def masked_batch(packs: Masked, sequences: Sequence[int], rows: int) -> dict[str, torch.Tensor]:
+    """Return packed dialogues as ``batch`` does, with labels only where the mask carries loss."""
+    import torch
+
+    out = batch(packs, sequences, rows)
+    out["labels"][~torch.from_numpy(np.stack([packs.mask(i) for i in sequences]))] = IGNORED
+    return out

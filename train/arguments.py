@@ -23,6 +23,7 @@ def training_arguments(
     optim: OptimSettings,
     recompute: str = "none",
     report_to: Sequence[str] = (),
+    neftune: float | None = None,
 ) -> TrainingArguments:
     """Return the Trainer's arguments.
 
@@ -35,6 +36,7 @@ def training_arguments(
         seed: Of everything random.
         report_to: transformers' integrations that get every row: tensorboard, wandb, swanlab.
         recompute: ``full`` keeps each layer's input alone and computes the rest again in backward.
+        neftune: Alpha of the noise on the embeddings (NEFTune, Jain et al., 2023); None: none.
         optim: AdamW's settings; the schedule is ``Discipline.create_scheduler``'s.
     """
     return TrainingArguments(
@@ -55,6 +57,7 @@ def training_arguments(
         seed=seed,
         activation_checkpointing=recompute == "full",
         activation_checkpointing_kwargs={"use_reentrant": False},
+        neftune_noise_alpha=neftune,
         logging_strategy="no",
         logging_nan_inf_filter=False,  # the default puts an average in the place of a NaN loss
         save_strategy="no",

@@ -123,13 +123,16 @@ def _parser(name: str, doc: str) -> Parser:
 
 def _stages(words: Sequence[str]) -> int:
     arguments = _parser("stages", "The stages, and the shipped recipes.").parse_args(words)
+    from dataclasses import asdict
+
     from train.settings import STAGES, recipe_names
     from workbench.console import emit_json, table
 
     if arguments.json:
-        emit_json({"stages": {stage.name: stage.doc for stage in STAGES.values()}, "recipes": recipe_names()})
+        emit_json({"stages": {name: asdict(stage) for name, stage in STAGES.items()}, "recipes": recipe_names()})
     else:
-        table(("stage", "what it does"), [(stage.name, stage.doc) for stage in STAGES.values()])
+        columns = ("stage", "阶段", "what it does", "reads", "writes")
+        table(columns, [tuple(asdict(stage).values()) for stage in STAGES.values()])
         table(("recipe (config=)",), [(name,) for name in recipe_names()])
     return 0
 

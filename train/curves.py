@@ -1,32 +1,35 @@
 """``curves.png``: loss, gradient norm, learning rate and TFLOP/s over tokens, from ``metrics.jsonl`` alone.
 
-Where there is an event (a resume, a stop) a grey line stands; bits per byte measured during the run go to the loss's
-panel, on their own axis. Cost: 1.5 s, most of it matplotlib's import.
+Where there is an event (a resume, a stop) a grey line stands; what is scored on held-out data during the run goes to
+the loss's panel, on its own axis. Cost: 1.5 s, most of it matplotlib's import.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from train import metrics
+from train.summary import SCORES
 from workbench.errors import InputError
 from workbench.files import atomic_path
 
 NAME = "curves.png"
 PANELS = (
-    ("loss", "loss (nats a token)"),
+    ("loss", "loss"),
     ("grad_norm", "gradient norm"),
     ("lr", "learning rate"),
     ("tflops", "model TFLOP/s a device"),
 )
 
 
-def draw(folder: Path) -> Path:
+def draw(folder: Path, panels: Sequence[tuple[str, str]] = PANELS) -> Path:
     """Draw the curves of a run.
 
     Args:
         folder: The run.
+        panels: Key and label of each, an even number.
 
     Returns:
         The path of the picture.
@@ -43,14 +46,15 @@ def draw(folder: Path) -> Path:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, 2, figsize=(11, 7), layout="constrained")
-    for axis, (key, label) in zip(axes.flat, PANELS, strict=True):
+    lines = len(panels) // 2
+    figure, axes = pyplot.subplots(lines, 2, figsize=(11, 3.5 * lines), layout="constrained")
+    for axis, (key, label) in zip(axes.flat, panels, strict=True):
         _panel(axis, steps, key, label)
-    scored = [row for row in rows if row.get("bits_per_byte") is not None]
-    if scored:
+    for key in [key for key in SCORES if rows[0].get(key) is not None][:1]:
+        scored = [row for row in rows if row.get(key) is not None]
         other = axes.flat[0].twinx()
-        other.plot([r.get("tokens", 0) for r in scored], [r["bits_per_byte"] for r in scored], "o", color="tab:orange")
-        other.set_ylabel("bits per byte, held out", color="tab:orange")
+        other.plot([r.get("tokens", 0) for r in scored], [r[key] for r in scored], "o", color="tab:orange")
+        other.set_ylabel(f"{SCORES[key][0]}, held out", color="tab:orange")
         other.set_ylim(bottom=0)
     figure.suptitle(folder.name)
     with atomic_path(folder / NAME) as temporary:

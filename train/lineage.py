@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from train.summary import scored
 from workbench.console import table
 from workbench.files import read_json
 from workbench.lineage import Link, lineage
@@ -34,10 +35,9 @@ def _tokens(results: Mapping[str, Any]) -> str:
 
 
 def _run(results: Mapping[str, Any]) -> str:
-    return (
-        f"loss {results['loss_first']:.3f} → {results['loss_last']:.3f}, bits per byte {results['bits_before']:.3f} → "
-        f"{results['bits_after']:.3f}, {results['parameters']:,} parameters"
-    )
+    parts = [f"{results['stage']}: loss {results['loss_first']:.3f} → {results['loss_last']:.3f}"]
+    parts += [f"{name} {'no data' if b is None else f'{b:.3f}'} → {a:.3f}" for name, b, a, _ in scored(results)]
+    return ", ".join([*parts, f"{results['parameters']:,} parameters"])
 
 
 TELLING: Mapping[str, Callable[[Mapping[str, Any]], str]] = MappingProxyType(

@@ -9,22 +9,18 @@ compares the logits before it writes. Cost at rank 8 on all of a 7B Llama's prod
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from train.model import copy_tokenizer
 from workbench import manifest
 from workbench.config import at_least, between, setting
 from workbench.errors import ConfigError, GateFailed, InputError
 from workbench.files import atomic_path, read_json
 
-if TYPE_CHECKING:
-    from train.model import ModelSettings
-
 FOLDER = "adapter"
 MOST_DIFFERENCE = 1e-5  # of the logits, relative to the largest, between base + adapter and the merged model
-OWN_FILES = ("README.md", "adapter_model.safetensors", "adapter_config.json")  # the rest is the tokenizer
 
 
 @dataclass(frozen=True)
@@ -40,8 +36,8 @@ class LoraSettings:
     rows_from: int | None = setting(None, "the embedding's rows from this id on are trained too; none: no row")
 
 
-def check_tune(tune: str, model: ModelSettings) -> None:
-    """Refuse what cannot be tuned.
+def check_tune(tune: str, model: Any) -> None:
+    """Refuse what cannot be tuned; ``model.weights`` is where the model comes from.
 
     Raises:
         ConfigError: For qlora, and for LoRA over fresh weights.
@@ -53,14 +49,15 @@ def check_tune(tune: str, model: ModelSettings) -> None:
         raise ConfigError("tune", "lora over fresh weights trains next to nothing", "name a model with model.weights=")
 
 
-def add_adapter(model: Any, settings: LoraSettings, base: Path, vocabulary: int) -> Any:
+def add_adapter(model: Any, settings: LoraSettings, base: Path, vocabulary: int, task: str = "CAUSAL_LM") -> Any:
     """Put an adapter into a model, in place; everything else is frozen.
 
     Args:
-        model: A causal language model.
+        model: A causal language model, or a reward model.
         settings: The adapter's.
         base: Where the model came from; the adapter remembers it.
         vocabulary: Pieces of the tokenizer: rows past them are padding and are not trained.
+        task: PEFT's name of it; with SEQ_CLS the score head is trained whole and saved with the adapter.
 
     Returns:
         PEFT's wrapper, which saves the adapter; the model itself is what is trained.
@@ -77,7 +74,8 @@ def add_adapter(model: Any, settings: LoraSettings, base: Path, vocabulary: int)
             found = f"{settings.rows_from:,} is no id of a vocabulary of {vocabulary:,}"
             raise ConfigError("lora.rows_from", found, "give the first new id, 32000 for LLaMA's extension")
         new = list(range(settings.rows_from, vocabulary))
-        tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+        head = model.get_output_embeddings()  # a reward model has none
+        tied = head is None or head.weight is model.get_input_embeddings().weight
         indices = {"embed_tokens": new} if tied else {"embed_tokens": new, "lm_head": new}
     config = LoraConfig(
         r=settings.rank,
@@ -85,7 +83,7 @@ def add_adapter(model: Any, settings: LoraSettings, base: Path, vocabulary: int)
         lora_dropout=settings.dropout,
         target_modules=list(settings.targets),
         trainable_token_indices=indices,
-        task_type="CAUSAL_LM",
+        task_type=task,
         base_model_name_or_path=str(base),
     )
     try:
@@ -100,9 +98,7 @@ def add_adapter(model: Any, settings: LoraSettings, base: Path, vocabulary: int)
 def save_adapter(wrapped: Any, folder: Path, tokenizer: Path) -> None:
     """Write the adapter in PEFT's form, with its tokenizer beside it."""
     wrapped.save_pretrained(folder, save_embedding_layers=False)
-    for path in sorted(tokenizer.iterdir()):
-        if path.is_file() and path.name not in (manifest.NAME, "report.json"):
-            shutil.copyfile(path, folder / path.name)
+    copy_tokenizer(tokenizer, folder)
 
 
 def merge(run: Path, out: Path) -> dict[str, Any]:
@@ -123,7 +119,8 @@ def merge(run: Path, out: Path) -> dict[str, Any]:
     adapter = run / FOLDER
     if not (adapter / "adapter_config.json").is_file():
         raise InputError(run, "has no adapter", "only runs of tune=lora have; its model/ is already whole")
-    base = Path(str(read_json(adapter / "adapter_config.json")["base_model_name_or_path"]))
+    config = read_json(adapter / "adapter_config.json")
+    base = Path(str(config["base_model_name_or_path"]))
     inputs = [{"path": str(run), "fingerprint": made.fingerprint}]
     mark = manifest.fingerprint("model", {}, inputs)
     if manifest.claim(out, "model", mark) == "complete":
@@ -131,9 +128,12 @@ def merge(run: Path, out: Path) -> dict[str, Any]:
     import torch
     from peft import PeftModel
 
-    from eval.models import load_model
+    from eval.models import load_model, load_reward_model
 
-    model = load_model(base, "cpu").to(torch.float32)
+    reward = config["task_type"] == "SEQ_CLS"
+    model = (load_reward_model(base, "cpu", fresh=True) if reward else load_model(base, "cpu")).to(torch.float32)
+    if reward:
+        model.config.pad_token_id = made.results["pad_token_id"]
     wrapped = PeftModel.from_pretrained(model, str(adapter)).eval()
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, int(made.results["vocabulary"]), (2, 32), generator=generator)
@@ -148,9 +148,7 @@ def merge(run: Path, out: Path) -> dict[str, Any]:
         temporary.mkdir()
         merged.config.use_cache = True
         merged.save_pretrained(temporary)
-        for path in sorted(adapter.iterdir()):
-            if path.name not in OWN_FILES:
-                shutil.copyfile(path, temporary / path.name)
+        copy_tokenizer(adapter, temporary)
     results = {
         "base": str(base),
         "parameters": sum(p.numel() for p in merged.parameters()),

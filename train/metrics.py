@@ -3,7 +3,7 @@
 Keys: step, loss (nats a predicted token), grad_norm (before clipping), lr, tokens (of the run so far), seconds (of
 training so far, without saving and evaluating), tokens_per_second, tflops (model TFLOP/s a device), mfu, data_wait;
 where there is something to say, ``events`` (a list of texts), ``spike`` (``train.spikes``: with the batch's document
-ids) and ``bits_per_byte``. A number that is not finite is
+ids) and what the stage scores on held-out data (``train.summary.SCORES``). A number that is not finite is
 written as null, and an event says what it was: JSON has no NaN. Cost: 10 µs a line.
 """
 

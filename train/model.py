@@ -7,6 +7,7 @@ evenly (39,410 pieces -> 39,424 rows). Weights are safetensors; a pickle is refu
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from workbench.errors import ConfigError, InputError
 from workbench.files import sha256_file
 
 MULTIPLE = 128  # rows of the embedding are a multiple of it
+NO_TOKENIZER = (  # of a model, an adapter or a tokenizer folder
+    *(manifest.NAME, "report.json", "README.md", "config.json", "generation_config.json"),
+    *("adapter_config.json", "model.safetensors.index.json"),
+)
 MADE_BY = "tokenizer extend --add zh7k --out DIR"
 
 
@@ -118,21 +123,15 @@ def make_model(settings: ModelSettings, shards: TokenShards, seed: int) -> Any:
         ConfigError: If sizes do not divide, or the sequences are longer than the model's positions.
         InputError: If the weights are missing, no safetensors, of another tokenizer, or have too few rows.
     """
-    import torch
     from transformers import LlamaForCausalLM, set_seed
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # a bar a file of weights says nothing
-    set_seed(seed)
     if settings.weights is None:
+        set_seed(seed)
         specials = {"bos_token_id": shards.bos_id, "eos_token_id": shards.eos_id, "pad_token_id": None}
         model = LlamaForCausalLM(fresh_config(settings, shards.vocab_size, specials))
     else:
-        from eval.models import load_model
-
         _check_weights_tokenizer(settings.weights, shards)
-        model = load_model(settings.weights, "cpu").to(torch.float32)
-        model.config.use_cache = False
+        model = open_weights(settings.weights, 0, seed)
     rows = model.get_input_embeddings().num_embeddings
     if shards.vocab_size > rows:
         raise InputError(
@@ -148,6 +147,32 @@ def make_model(settings: ModelSettings, shards: TokenShards, seed: int) -> Any:
     return model.train()
 
 
+def open_weights(weights: Path, window: int, seed: int, *, reward: bool = False) -> Any:
+    """Return the model of a folder or run to go on with, in fp32, on the CPU.
+
+    Args:
+        weights: A model folder or a run.
+        window: Ids of the longest sequence.
+        seed: Of a fresh score head, and of the run.
+        reward: A reward model; over a language model it gets a fresh score head.
+
+    Raises:
+        ConfigError: If the model has fewer positions than the window.
+        InputError: If there is no such model.
+    """
+    import torch
+    from transformers import set_seed
+
+    from eval.models import load_model, load_reward_model
+
+    set_seed(seed)
+    model = load_reward_model(weights, "cpu", fresh=True) if reward else load_model(weights, "cpu")
+    model.config.use_cache = False
+    if window > (most := model.config.max_position_embeddings):
+        raise ConfigError("window", f"{window:,} ids, the model has {most:,} positions", f"give at most {most}")
+    return model.to(torch.float32).train()
+
+
 def _check_weights_tokenizer(weights: Path, shards: TokenShards) -> None:
     """A model that carries its tokenizer must carry the one of the shards: equal ids would mean other pieces."""
     from eval.models import model_folder
@@ -158,21 +183,24 @@ def _check_weights_tokenizer(weights: Path, shards: TokenShards) -> None:
         raise InputError(shards.folder, found, "pack the corpus with the model's own tokenizer, or extend the model")
 
 
+def copy_tokenizer(source: Path, folder: Path) -> None:
+    """Copy a tokenizer's files from its own folder, or from one where it lies beside a model or an adapter."""
+    for path in sorted(source.iterdir()):
+        if path.is_file() and path.name not in NO_TOKENIZER and path.suffix not in (".safetensors", ".bin"):
+            shutil.copyfile(path, folder / path.name)
+
+
 def save_model(model: Any, folder: Path, tokenizer: Path) -> None:
     """Write the final model in Hugging Face's form, safetensors, with its tokenizer beside it.
 
     Args:
         model: The trained model.
         folder: Where to; created.
-        tokenizer: The tokenizer folder; all its files but the manifest are copied.
+        tokenizer: The folder of its tokenizer.
     """
-    import shutil
-
     model.config.use_cache = True  # for those who generate with it; training had it off
     model.save_pretrained(folder)
     model.config.use_cache = False
-    for path in sorted(tokenizer.iterdir()):
-        if path.is_file() and path.name not in (manifest.NAME, "report.json"):
-            shutil.copyfile(path, folder / path.name)
+    copy_tokenizer(tokenizer, folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert config["vocab_size"] == model.get_input_embeddings().num_embeddings

@@ -11,7 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
@@ -93,17 +93,23 @@ def by_first(work: Callable[[], T]) -> T:
     return out
 
 
-def agree(loss: float, stop: bool) -> tuple[float, bool]:
-    """Return the mean of all processes' losses, and whether any was told to stop."""
-    if world() == 1:
-        return loss, stop
+def mean(numbers: Sequence[float]) -> list[float]:
+    """Return the means of numbers over all processes."""
+    if world() == 1 or not numbers:
+        return list(numbers)
     import torch
     import torch.distributed as dist
 
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
-    both = torch.tensor([loss, float(stop)], dtype=torch.float64, device=device)
-    dist.all_reduce(both)
-    return float(both[0]) / world(), bool(both[1] > 0)
+    sums = torch.tensor(numbers, dtype=torch.float64, device=device)
+    dist.all_reduce(sums)
+    return [float(value) / world() for value in sums]
+
+
+def agree(loss: float, stop: bool) -> tuple[float, bool]:
+    """Return the mean of all processes' losses, and whether any was told to stop."""
+    loss, stopped = mean([loss, float(stop)])
+    return loss, stopped > 0
 
 
 def wait() -> None:

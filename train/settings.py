@@ -7,8 +7,9 @@ no merging of several files. No torch is imported here: ``--print`` answers in 0
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,37 +23,54 @@ RECIPES = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: what it is for, its settings, and the function that runs it."""
+    """A stage: a module ``train.<name>`` with ``<Name>Settings`` and ``train_<name>``."""
 
     name: str
+    chinese: str
     doc: str
-    settings: Callable[[], type[Any]]
-    run: Callable[[Loaded[Any], bool], dict[str, Any]]  # settings, overwrite -> results
-    plan: Callable[[Any, bool], None]  # settings, as JSON: prints what the run will take
+    reads: str
+    writes: str
+
+    def settings(self) -> type[Any]:
+        """Return the class of its settings."""
+        found: type[Any] = getattr(import_module(f"train.{self.name}"), f"{self.name.capitalize()}Settings")
+        return found
+
+    def run(self, loaded: Loaded[Any], overwrite: bool) -> dict[str, Any]:
+        """Run it; returns its results."""
+        train = getattr(import_module(f"train.{self.name}"), f"train_{self.name}")
+        results: dict[str, Any] = train(loaded.value, overwrite=overwrite)
+        return results
+
+    def plan(self, settings: Any, as_json: bool) -> None:
+        """Print what a run will take.
+
+        Raises:
+            ConfigError: For a stage other than pt.
+        """
+        from train import plan
+        from workbench.console import emit_json
+
+        if self.name != "pt":
+            raise ConfigError("--plan", f"counts stage=pt, not {self.name}", "plan pt with the same model and recipe")
+        found = plan.make_plan(settings)
+        emit_json(plan.as_json(found)) if as_json else plan.print_plan(found, settings)
 
 
-def _pt_settings() -> type[Any]:
-    from train.pt import PtSettings
-
-    return PtSettings
-
-
-def _run_pt(loaded: Loaded[Any], overwrite: bool) -> dict[str, Any]:
-    from train.pt import train_pt
-
-    return train_pt(loaded.value, overwrite=overwrite)
-
-
-def _plan_pt(settings: Any, as_json: bool) -> None:
-    from train import plan
-    from workbench.console import emit_json
-
-    found = plan.make_plan(settings)
-    emit_json(plan.as_json(found)) if as_json else plan.print_plan(found, settings)
-
-
+WEIGHTS = "a run or a model"
 STAGES: Mapping[str, Stage] = MappingProxyType(
-    {"pt": Stage("pt", "pre-training, fresh or continued, on token shards", _pt_settings, _run_pt, _plan_pt)}
+    {
+        stage.name: stage
+        for stage in (
+            Stage("pt", "预训练 / 继续预训练", "pre-training, fresh or continued", "token shards", "a base model"),
+            Stage("sft", "指令微调", "supervised fine-tuning", f"{WEIGHTS}; dialogues", "a chat model"),
+            Stage("rm", "奖励模型", "reward model", f"{WEIGHTS}; preference pairs", "a reward model, its report"),
+            Stage(
+                "dpo", "直接偏好优化", "direct preference optimisation", f"{WEIGHTS}; preference pairs", "a chat model"
+            ),
+            Stage("kto", "单条评价优化", "learning from rated answers", f"{WEIGHTS}; rated answers", "a chat model"),
+        )
+    }
 )
 
 

@@ -2,68 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from workbench.console import table
 from workbench.version import __version__
 
+# What is scored on held-out data, by its key in metrics.jsonl: its name, and which way is better.
+SCORES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "bits_per_byte": ("bits per byte", "held out, lower is better"),
+        "held_out_loss": ("loss of answers", "nats a token, held out, lower is better"),
+        "accuracy": ("accuracy", "share of held-out pairs whose chosen answer is preferred"),
+        "margin": ("margin", "of chosen over rejected, mean over held-out pairs"),
+    }
+)
+BASE = "It is a base model: it continues text. It was not aligned, and not tested for safety."
+CHAT = "It answers in the chat template named above. It was not tested for safety."
+# What a stage makes: its task for the hub, what it is, and what is to be known.
+KINDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        "pt": ("text-generation", "causal language model", BASE),
+        "rm": ("text-classification", "reward model", "It gives one number to a whole dialogue: higher is better."),
+    }
+)
 CARD = """---
 library_name: transformers
-pipeline_tag: text-generation
+pipeline_tag: {task}
 tags: [yanmo, {family}]
 ---
 
 # {name}
 
-A {family} causal language model of {parameters:,} parameters (each counted once), made by yanmo {version}, stage `pt`.
+A {family} {what} of {parameters:,} parameters (each counted once), made by yanmo {version}, stage `{stage}`.
 
-| | |
-|---|---|
-| started from | {started_from} |
-| trained on | {tokens:,} tokens in {steps:,} steps of {batch_tokens:,}, sequences of {seq_len:,} |
-| data | `{data}` ({passes:.2f} passes over {data_tokens:,} tokens) |
-| vocabulary | {vocabulary:,} pieces, embedding of {rows:,} rows |
-| loss, nats a token | {loss_first:.4f} at the first step, {loss_last:.4f} over the last ones |
-| bits per byte, held out | {bits_before:.4f} before, {bits_after:.4f} after |
-| speed | {tokens_per_second:,.0f} tokens/s, {tflops:.4g} model TFLOP/s a device, {precision}, {device} |
+| | | |
+|---|---|---|
+| started from | {started_from} | |
+{rows}
+| vocabulary | {vocabulary:,} pieces | embedding of {rows_count:,} rows |
+| loss | {loss_first:.4f} at the first step | {loss_last:.4f} over the last ones |
+| speed | {tokens_per_second:,.0f} tokens/s | {tflops:.4g} model TFLOP/s a device, {precision}, {device} |
 
-Bits per byte are measured on {bits_bytes:,} bytes of the validation split; `evaluate bits --model DIR --tokens DIR`
-measures them again. The settings of the run, its inputs and their hashes are in the run's `manifest.json`; what the
-corpus holds, and what was rejected from it, is in the corpus's own report.
+The settings of the run, its inputs and their hashes are in the run's `manifest.json`; `train lineage RUN` prints what
+it was made from, down to the raw files. Texts packed into one sequence did not see each other.
 
-It is a base model: it continues text. It was not aligned, and not tested for safety. Documents were packed into
-sequences so that none sees another.
+{closing}
 """
+
+
+def scored(results: Mapping[str, Any]) -> Iterator[tuple[str, float | None, float, str]]:
+    """Yield name, value before, value after and meaning of each held-out score of a run."""
+    for key, (before, after) in results["scores"].items():
+        name, meaning = SCORES.get(key, (key.replace("_", " "), "held out"))
+        yield name, before, after, meaning
+
+
+def _number(value: float | None) -> str:
+    return "no data" if value is None else f"{value:.4f}"
 
 
 def print_summary(results: Mapping[str, Any]) -> None:
     """Print the table of a finished run."""
-    bits = (f"{results['bits_before']:.4f} → {results['bits_after']:.4f}", "held out, lower is better")
     mfu = results.get("mfu")
     peak = f", {mfu:.1%} of the device's peak" if mfu else ""
     rows = [
-        ("loss, first step", f"{results['loss_first']:.4f}", "nats a token"),
+        ("loss, first step", f"{results['loss_first']:.4f}", "as trained on"),
         ("loss, last steps", f"{results['loss_last']:.4f}", f"mean of the last {results['loss_last_steps']}"),
-        ("bits per byte", *bits),
-        (
-            "tokens",
-            f"{results['tokens']:,}",
-            f"{results['steps']:,} steps, {results['passes']:.2f} passes over the data",
-        ),
+        *((name, f"{_number(before)} → {after:.4f}", meaning) for name, before, after, meaning in scored(results)),
+        ("tokens", f"{results['tokens']:,}", f"{results['steps']:,} steps"),
+        *map(tuple, results["told"]),
         ("tokens a second", f"{results['tokens_per_second']:,.0f}", f"{results['precision']}, {results['device']}"),
         ("model TFLOP/s", f"{results['tflops']:.4g}", f"a device, with attention{peak}"),
         ("waiting for data", f"{results['data_wait']:.2%}", "of the time"),
         ("training took", f"{results['seconds']:,.0f} s", "without evaluation and saving"),
-        ("parameters", f"{results['parameters']:,}", f"vocabulary {results['vocabulary']:,}, rows {results['rows']:,}"),
+        ("parameters", f"{results['parameters']:,}", f"{results['trained_parameters']:,} of them trained"),
         ("model", str(results["model"]), "safetensors, with its tokenizer"),
         ("curves", str(results["curves"]), ""),
     ]
-    table(("what", "value", "note"), rows, title="Training run")
+    table(("what", "value", "note"), rows, title=f"Training run, stage {results['stage']}")
 
 
 def write_card(folder: Path, results: Mapping[str, Any]) -> None:
     """Write the model card of a run beside its model."""
-    text = CARD.format(version=__version__, **results)
+    task, what, closing = KINDS.get(results["stage"], ("text-generation", "causal language model", CHAT))
+    told = [[name, f"{_number(before)} before, {after:.4f} after", m] for name, before, after, m in scored(results)]
+    rows = "\n".join(f"| {name} | {value} | {about} |" for name, value, about in [*results["told"], *told])
+    given = {**results, "rows_count": results["rows"], "rows": rows}
+    text = CARD.format(version=__version__, task=task, what=what, closing=closing, **given)
     (folder / "README.md").write_text(text, encoding="utf-8")

@@ -48,12 +48,12 @@ class Run:
     meter: Meter
     metrics: Metrics
     bar: Progress
-    batch_tokens: int  # of a step, on all devices
-    score: Callable[[], float] | None = None  # bits per byte of held-out text
+    score: Callable[[], dict[str, float]] = dict  # on held-out data
     score_every: int | None = None  # steps
     watch: Watch = field(default_factory=lambda: Watch(SpikeSettings(action=None)))
     trained_only: bool = False  # LoRA: checkpoints hold what is trained, the base does not change
     documents: Callable[[int], list[str]] = lambda sample: []  # the document ids of a sample
+    figures: dict[str, list[torch.Tensor]] = field(default_factory=dict)  # the loss appends what else it knows
 
 
 class NotFinite(GateFailed):
@@ -79,6 +79,7 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         self._step_loss: torch.Tensor | None = None
         self._consumed = 0  # samples of the order, by all devices
         self._step_from = 0  # the first of them in this step
+        self._tokens = 0  # ids of this step, on this device
         self._events: list[str] = []
         self._recorded = 0
         self._stopping = False  # agreed by all processes, once a step
@@ -152,9 +153,10 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         """Return 0: the meter counts, once, with attention."""
         return 0
 
-    def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
+    def training_step(self, model: Any, inputs: Any, *others: Any) -> torch.Tensor:
         """Do one micro-step; remember its loss and what it consumed."""
-        loss: torch.Tensor = super().training_step(*arguments, **named)
+        self._tokens += int(inputs["lengths"].sum()) if "lengths" in inputs else inputs["input_ids"].numel()
+        loss: torch.Tensor = super().training_step(model, inputs, *others)
         self._step_loss = loss if self._step_loss is None else self._step_loss + loss
         batches = self.run.micro_batches
         self._consumed = next_sample(self._consumed, batches.skipped) + batches.size * batches.world
@@ -224,6 +226,8 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         row = {"step": checkpoint.step_of(found), "tokens": at, "events": [spike.text], "spike": spike.as_dict()}
         self.run.metrics.write(row)
         self._spike = self._step_loss = None
+        self._tokens = 0
+        self.run.figures.clear()
         self.model.zero_grad()
         return found
 
@@ -260,8 +264,8 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         row = self._row(step, float(self._step_loss), norm, named.get("learning_rate"))
         self._step_loss = None
         run, last = self.run, step >= self.run.steps
-        if parallel.first() and run.score is not None and run.score_every and step % run.score_every == 0 and not last:
-            row["bits_per_byte"] = run.score()
+        if parallel.first() and run.score_every and step % run.score_every == 0 and not last:
+            row.update(run.score())
         due = run.checkpoints.every is not None and step % run.checkpoints.every == 0
         if parallel.world() == 1:  # nobody to ask: a signal during this step stops after it
             self._stopping = self.stopped_by is not None
@@ -277,10 +281,13 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         run.meter.restart()
 
     def _row(self, step: int, loss: float, norm: float | None, rate: float | None) -> dict[str, Any]:
-        run = self.run
-        run.meter.step(run.batch_tokens)
+        run, figures = self.run, self.run.figures
+        numbers = [float(self._tokens), *(float(torch.stack(values).mean()) for values in figures.values())]
+        tokens, *means = parallel.mean(numbers) if figures else numbers
+        tokens, self._tokens = round(tokens * parallel.world()), 0
+        run.meter.step(tokens)
         speed = run.meter.read()
-        left = run.meter.seconds_left((run.steps - step) * run.batch_tokens)
+        left = run.meter.seconds_left((run.steps - step) * tokens)
         run.bar.advance(
             1,
             f"loss {loss:.3f} · {speed.tokens_per_second:,.0f} tokens/s · {speed.tflops:.3g} TFLOP/s"
@@ -298,6 +305,8 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
             "mfu": speed.mfu,
             "data_wait": round(speed.data_wait, 5),
         }
+        row.update(zip(figures, means, strict=True))
+        figures.clear()
         if self._events:
             row["events"], self._events = self._events, []
         if self._spike is not None:

@@ -151,7 +151,6 @@ def ours(shards: TokenShards, clock: Clock, folder: Path) -> None:
             meter=Meter(shape_of(model), SEQ),
             metrics=Metrics(folder),
             bar=Bar(),
-            batch_tokens=SEQ * MICRO,
             watch=Watch(SpikeSettings()),
             documents=shards.documents,
         )

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -116,11 +117,21 @@ def test_stages_lists_what_works(capsys):
     out = capsys.readouterr().out
     assert "pt" in out
     assert "tiny-cpu" in out
+    assert command(["stages", "--json"]) == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    assert {name: stage["chinese"] for name, stage in stages.items()}.items() >= {
+        "sft": "指令微调",
+        "rm": "奖励模型",
+        "dpo": "直接偏好优化",
+    }.items()
+    assert all(stage["reads"] and stage["writes"] for stage in stages.values())
     with pytest.raises(UserError, match="did you mean stages"):
         command(["stage"])
 
 
-@pytest.mark.parametrize("module", ["train.cli", "eval.cli", "train.settings", "train.pt"])
+@pytest.mark.parametrize(
+    "module", ["train.cli", "eval.cli", "train.settings", "train.pt", "train.sft", "train.rm", "train.dpo"]
+)
 def test_importing_a_command_imports_no_torch(module):
     code = f"import sys, {module}; sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'matplotlib')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -131,3 +142,15 @@ def test_help_explains(module):
     done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True)
     assert "examples:" in done.stdout
     assert ("key=value" if module == "train" else "bits") in done.stdout
+
+
+def test_a_plan_is_of_pre_training():
+    with pytest.raises(ConfigError, match="--plan: counts stage=pt, not sft"):
+        command(["config=sft-tiny", *NEEDED, "--plan"])
+
+
+def test_a_hard_pair_is_no_spike():
+    weights = "model.weights=c"
+    assert resolve(["stage=sft", *NEEDED, weights])[1].value.spikes.action == "skip"
+    for stage in ("rm", "dpo"):
+        assert resolve([f"stage={stage}", *NEEDED, weights])[1].value.spikes.action is None

@@ -32,7 +32,7 @@ def texts(count: int, seed: int) -> list[str]:
     return out
 
 
-def make_tokenizer(folder: Path, seed: int = 0) -> Path:
+def make_tokenizer(folder: Path, seed: int = 0, symbols: tuple[str, ...] = ()) -> Path:
     """Write a tokenizer folder with a real tokenizer.model (about 60 pieces) and a manifest."""
     folder.mkdir(parents=True)
     model = io.BytesIO()
@@ -44,6 +44,8 @@ def make_tokenizer(folder: Path, seed: int = 0) -> Path:
         byte_fallback=True,
         hard_vocab_limit=False,
         character_coverage=1.0,
+        control_symbols=list(symbols),
+        **({"normalization_rule_name": "identity", "remove_extra_whitespaces": False} if symbols else {}),
         minloglevel=2,
     )
     (folder / "tokenizer.model").write_bytes(model.getvalue())
