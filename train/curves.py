@@ -6,6 +6,7 @@ panel, on their own axis. Cost: 1.5 s, most of it matplotlib's import.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ PANELS = (
 )
 
 
-def draw(folder: Path) -> Path:
+def draw(folder: Path, panels: Sequence[tuple[str, str]] = PANELS) -> Path:
     """Draw the curves of a run.
 
     Args:
         folder: The run.
+        panels: Key and label of each, an even number.
 
     Returns:
         The path of the picture.
@@ -43,8 +45,9 @@ def draw(folder: Path) -> Path:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, 2, figsize=(11, 7), layout="constrained")
-    for axis, (key, label) in zip(axes.flat, PANELS, strict=True):
+    lines = len(panels) // 2
+    figure, axes = pyplot.subplots(lines, 2, figsize=(11, 3.5 * lines), layout="constrained")
+    for axis, (key, label) in zip(axes.flat, panels, strict=True):
         _panel(axis, steps, key, label)
     scored = [row for row in rows if row.get("bits_per_byte") is not None]
     if scored:

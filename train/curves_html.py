@@ -29,12 +29,13 @@ height:.25em;vertical-align:middle;margin-right:.4em}} span{{margin-right:1.5em}
 """
 
 
-def write_html(runs: Sequence[Path], path: Path) -> Path:
+def write_html(runs: Sequence[Path], path: Path, panels: Sequence[tuple[str, str]] = PANELS) -> Path:
     """Write the page.
 
     Args:
         runs: Folders with a ``metrics.jsonl``.
         path: The file to write.
+        panels: Key and label of each.
 
     Raises:
         InputError: If one is no run, or has no step yet.
@@ -45,8 +46,8 @@ def write_html(runs: Sequence[Path], path: Path) -> Path:
             raise InputError(run / metrics.NAME, "holds no step", "train first")
     names = [html.escape(run.resolve().name) for run in runs]
     legend = [f'<span><i style="background:{_colour(n)}"></i>{name}</span>' for n, name in enumerate(names)]
-    panels = [_panel(rows, key, label) for key, label in PANELS]
-    write_text(path, PAGE.format(title=" · ".join(names), legend="".join(legend), panels="".join(panels)))
+    drawn = [_panel(rows, key, label) for key, label in panels]
+    write_text(path, PAGE.format(title=" · ".join(names), legend="".join(legend), panels="".join(drawn)))
     return path
 
 

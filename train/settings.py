@@ -51,8 +51,29 @@ def _plan_pt(settings: Any, as_json: bool) -> None:
     emit_json(plan.as_json(found)) if as_json else plan.print_plan(found, settings)
 
 
+def _ppo_settings() -> type[Any]:
+    from train.ppo import PpoSettings
+
+    return PpoSettings
+
+
+def _run_ppo(loaded: Loaded[Any], overwrite: bool) -> dict[str, Any]:
+    from train.ppo import train_ppo
+
+    return train_ppo(loaded.value, overwrite=overwrite)
+
+
+def _plan_ppo(settings: Any, as_json: bool) -> None:
+    raise ConfigError("--plan", "counts stage=pt alone in this version", "leave it out")
+
+
+PPO = Stage("ppo", "reinforcement from a reward model or function, by PPO", _ppo_settings, _run_ppo, _plan_ppo)
 STAGES: Mapping[str, Stage] = MappingProxyType(
-    {"pt": Stage("pt", "pre-training, fresh or continued, on token shards", _pt_settings, _run_pt, _plan_pt)}
+    {
+        "pt": Stage("pt", "pre-training, fresh or continued, on token shards", _pt_settings, _run_pt, _plan_pt),
+        "ppo": PPO,
+        "rl": PPO,  # its other name
+    }
 )
 
 
@@ -94,7 +115,7 @@ def resolve(words: Sequence[str], *, planning: bool = False) -> tuple[Stage, Loa
         path = find_recipe(config)
         values = read_yaml(path)
         in_file = values.pop("stage", None)
-        if name is not None and in_file not in (None, name):
+        if name is not None and in_file not in (None, name) and STAGES.get(name) is not STAGES.get(in_file):
             raise ConfigError(
                 f"stage={name}", f"{path} is for stage={in_file}", "take another config, or leave stage= out"
             )

@@ -40,6 +40,9 @@ sequences so that none sees another.
 
 def print_summary(results: Mapping[str, Any]) -> None:
     """Print the table of a finished run."""
+    if "told" in results:
+        table(("what", "value", "note"), results["told"], title=f"Training run, stage {results['stage']}")
+        return
     bits = (f"{results['bits_before']:.4f} → {results['bits_after']:.4f}", "held out, lower is better")
     mfu = results.get("mfu")
     peak = f", {mfu:.1%} of the device's peak" if mfu else ""
@@ -65,5 +68,9 @@ def print_summary(results: Mapping[str, Any]) -> None:
 
 def write_card(folder: Path, results: Mapping[str, Any]) -> None:
     """Write the model card of a run beside its model."""
-    text = CARD.format(version=__version__, **results)
+    if "told" in results:
+        rows = "".join(f"| {name} | {value} | {about} |\n" for name, value, about in results["told"])
+        text = f"# {results['name']}\n\nStage `{results['stage']}` of yanmo {__version__}.\n\n| | | |\n|---|---|---|\n{rows}"
+    else:
+        text = CARD.format(version=__version__, **results)
     (folder / "README.md").write_text(text, encoding="utf-8")

@@ -1,0 +1,187 @@
+"""Where an answer's score comes from: ``reward=`` a reward model's folder, ``python:FILE.py:FUNCTION``, or ``rule:NAME``.
+
+A function is called with two lists of texts, prompts and answers, and returns a number for each answer. A reward model
+is what stage rm writes: a sequence classifier of one label, read at the answer's last token. If its vocabulary is the
+policy's, it gets the very ids; if not, prompt and answer are put into words and tokenized again, and that is told.
+Cost: a forward pass of the reward model an answer; rules 10 µs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from train.prompts import Prompt
+from workbench.command import did_you_mean
+from workbench.console import note
+from workbench.errors import ConfigError, InputError
+
+Function = Callable[[list[str], list[str]], Sequence[float]]
+Reward = Callable[[Sequence[Prompt], Sequence[Sequence[int]]], list[float]]
+
+
+def _length(argument: str) -> Function:
+    wanted = float(argument or 50)
+    return lambda prompts, answers: [-abs(len(answer) - wanted) / wanted for answer in answers]
+
+
+def _share(argument: str) -> Function:
+    return lambda prompts, answers: [answer.count(argument) * len(argument) / max(1, len(answer)) for answer in answers]
+
+
+RULES: Mapping[str, Callable[[str], Function]] = MappingProxyType(
+    {
+        "length": _length,  # rule:length:50, how near the answer is to so many characters: 0 is best
+        "share": _share,  # rule:share:好, the share of the answer that this text makes up: 1 is best
+    }
+)
+
+
+def make_reward(spec: str, tokenizer: Any, device: Any, size: int, *, speak: bool = True) -> Reward:
+    """Return what scores answers.
+
+    Args:
+        spec: The setting.
+        tokenizer: Of the policy.
+        device: Where a reward model goes.
+        size: Answers in a forward pass of it.
+        speak: Whether to tell that texts are tokenized again.
+
+    Raises:
+        ConfigError: If there is no such rule, file or function.
+        InputError: If a folder is no reward model.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind not in ("rule", "python"):
+        return _model_reward(Path(spec), tokenizer, device, size, speak)
+    function = _rule(rest) if kind == "rule" else load_function(rest)
+
+    def score(prompts: Sequence[Prompt], answers: Sequence[Sequence[int]]) -> list[float]:
+        texts = tokenizer.batch_decode([list(answer) for answer in answers], skip_special_tokens=True)
+        return checked(spec, function, [prompt.text for prompt in prompts], texts)
+
+    return score
+
+
+def checked(spec: str, function: Function, prompts: list[str], answers: list[str]) -> list[float]:
+    """Call a function and see that it returns a finite number for each answer.
+
+    Raises:
+        InputError: If it does not, or raises: with the line it happened at.
+    """
+    try:
+        scores = [float(score) for score in function(prompts, answers)]
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        found = f"raised {type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
+        raise InputError(f"reward={spec}", found, "it takes two lists of texts and returns a list of numbers") from error
+    if len(scores) != len(answers) or not all(map(math.isfinite, scores)):
+        found = f"returned {len(scores)} scores for {len(answers)} answers, {sum(map(math.isfinite, scores))} finite"
+        raise InputError(f"reward={spec}", found, "return one finite number for each answer")
+    return scores
+
+
+def _rule(words: str) -> Function:
+    name, _, argument = words.partition(":")
+    if name not in RULES:
+        raise ConfigError(f"reward=rule:{name}", "no such rule", did_you_mean(name, RULES))
+    try:
+        return RULES[name](argument)
+    except ValueError as error:
+        raise ConfigError(f"reward=rule:{words}", f"{argument!r} is no number", f"write rule:{name}:50") from error
+
+
+def load_function(words: str) -> Function:
+    """Return the function of ``FILE.py:FUNCTION``.
+
+    Raises:
+        ConfigError: If there is no such file or function, or the file cannot be run.
+    """
+    name, _, function = words.rpartition(":")
+    path = Path(name)
+    place = f"reward=python:{words}"
+    if not path.is_file():
+        raise ConfigError(place, f"{name or 'nothing'} is no file", "write python:path/to/file.py:function")
+    spec = importlib.util.spec_from_file_location(f"reward_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(place, f"{name} is no Python file", "write python:path/to/file.py:function")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the user's code may raise anything
+        raise ConfigError(place, f"{name} cannot be run ({type(error).__name__}: {error})", "mend it") from error
+    found = getattr(module, function, None)
+    if not callable(found):
+        names = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        raise ConfigError(place, f"{name} has no function {function}", did_you_mean(function, names))
+    made: Function = found
+    return made
+
+
+def _model_reward(folder: Path, tokenizer: Any, device: Any, size: int, speak: bool) -> Reward:
+    import torch
+    from transformers import AutoTokenizer
+
+    from train.rollout import by_length
+
+    inner, model = _open_model(folder, device)
+    own = AutoTokenizer.from_pretrained(inner, local_files_only=True)
+    same = own.get_vocab() == tokenizer.get_vocab()
+    if not same and speak:
+        note(f"reward={folder}: has another tokenizer; prompts and answers are put into words and tokenized again")
+
+    def ids(prompt: Prompt, answer: Sequence[int]) -> list[int]:
+        if same:
+            return [*prompt.ids, *answer]
+        plain = [token for token in answer if token != tokenizer.eos_token_id]
+        found: list[int] = own(prompt.text + tokenizer.decode(plain, skip_special_tokens=True))["input_ids"]
+        ended = len(plain) < len(answer) and own.eos_token_id is not None and found[-1] != own.eos_token_id
+        return [*found, own.eos_token_id] if ended else found
+
+    @torch.no_grad()
+    def score(prompts: Sequence[Prompt], answers: Sequence[Sequence[int]]) -> list[float]:
+        texts = [ids(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+        out = [0.0] * len(texts)
+        for rows in by_length([len(text) for text in texts], size):
+            width = max(len(texts[i]) for i in rows)
+            block = torch.zeros((len(rows), width), dtype=torch.long)
+            mask = torch.zeros_like(block)
+            for row, i in enumerate(rows):
+                block[row, : len(texts[i])] = torch.tensor(texts[i])
+                mask[row, : len(texts[i])] = 1
+            states = model.base_model(block.to(device), attention_mask=mask.to(device), use_cache=False)[0]
+            ends = mask.sum(1).to(device) - 1  # the last token itself: no pad id is needed to find it
+            found = model.score(states[torch.arange(len(rows), device=device), ends])[:, 0].float().tolist()
+            for i, value in zip(rows, found, strict=True):
+                out[i] = value
+        return out
+
+    return score
+
+
+def _open_model(folder: Path, device: Any) -> tuple[Path, Any]:
+    from transformers import AutoModelForSequenceClassification
+
+    from eval.models import model_folder
+    from workbench.files import read_json
+
+    remedy = "give a reward model (stage rm makes one), python:FILE.py:FUNCTION or rule:NAME"
+    try:
+        inner = model_folder(folder)
+    except InputError as error:
+        raise InputError(f"reward={folder}", error.found, remedy) from error
+    if "SequenceClassification" not in str(read_json(inner / "config.json").get("architectures")):
+        raise InputError(f"reward={folder}", "is a language model, not a reward model", remedy)
+    model, info = AutoModelForSequenceClassification.from_pretrained(
+        inner, local_files_only=True, use_safetensors=True, dtype="auto", output_loading_info=True
+    )
+    if model.config.num_labels != 1 or info["missing_keys"]:
+        missing = ", ".join(sorted(info["missing_keys"])[:2])
+        found = f"lacks {missing}" if missing else f"has {model.config.num_labels} labels, a reward model has one"
+        raise InputError(f"reward={folder}", found, remedy)
+    return inner, model.to(device).eval().requires_grad_(False)
