@@ -37,7 +37,14 @@ if TYPE_CHECKING:
 
 LAST_STEPS = 10
 UNMARKED = ("out", "checkpoint", "samples")  # settings that change no result
-TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "chat_template*")
+TOKENIZER_FILES = (
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab*",
+    "merges.txt",
+    "chat_template*",
+)
 PANELS = (
     ("reward", "reward: mean score of the answers"),
     ("kl", "KL to the reference (nats an answer)"),
@@ -66,7 +73,9 @@ class KlSettings:
     """The penalty for leaving the reference (Ziegler et al., arXiv 1909.08593, section 2.2)."""
 
     coefficient: float = setting(0.1, "beta at the beginning: reward that a nat costs", check=at_least(0))
-    target: float | None = setting(6.0, "nats an answer that beta is steered to; none: beta stays", check=at_least(1e-6))
+    target: float | None = setting(
+        6.0, "nats an answer that beta is steered to; none: beta stays", check=at_least(1e-6)
+    )
     rate: float = setting(0.1, "of the steering: beta changes by at most a fifth of it a step", check=between(0, 1))
 
 
@@ -195,7 +204,11 @@ def _inputs(settings: PpoSettings) -> list[dict[str, Any]]:
     kind, _, rest = settings.reward.partition(":")
     if kind == "python" and (code := Path(rest.rpartition(":")[0])).is_file():
         inputs.append(manifest.describe_file(code))
-    folders = [settings.model.weights, settings.ptx.data, *([Path(settings.reward)] if kind not in ("rule", "python") else [])]
+    folders = [
+        settings.model.weights,
+        settings.ptx.data,
+        *([Path(settings.reward)] if kind not in ("rule", "python") else []),
+    ]
     for folder in folders:
         if folder is not None and (folder / manifest.NAME).is_file():
             inputs.append({"path": str(folder), "fingerprint": read_json(folder / manifest.NAME)["fingerprint"]})
@@ -231,14 +244,18 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
         found = f"holds no tokenizer ({str(error).splitlines()[0][:120]})"
         raise InputError(tokenizer_folder, found, "give tokenizer=") from error
     if tokenizer.eos_token_id is None:
-        raise InputError(tokenizer_folder, "names no eos_token, so no answer would end", "set it in tokenizer_config.json")
+        raise InputError(
+            tokenizer_folder, "names no eos_token, so no answer would end", "set it in tokenizer_config.json"
+        )
     prompts = encode_prompts(settings.data, tokenizer, settings.rollout.max_prompt, speak=first)
     reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first)
     set_seed(settings.seed)
     policy = load_model(folder, "cpu").float().to(device)
     rows, most = policy.get_input_embeddings().num_embeddings, policy.config.max_position_embeddings
     if len(tokenizer) > rows:
-        raise InputError(folder, f"its embedding has {rows:,} rows, the tokenizer {len(tokenizer):,} pieces", "extend it")
+        raise InputError(
+            folder, f"its embedding has {rows:,} rows, the tokenizer {len(tokenizer):,} pieces", "extend it"
+        )
     if settings.rollout.max_prompt + settings.rollout.max_new > most:
         found = f"max_prompt + max_new is longer than the model's {most:,} positions"
         raise ConfigError("rollout.max_prompt", found, f"give at most {most - settings.rollout.max_new:,}")
@@ -298,9 +315,17 @@ def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[s
         "reward_deviation": deviation,
         "told": [
             ["reward", f"{start['reward']:.4f} → {reward:.4f}", f"mean score, last {len(tail)} steps: {gain}"],
-            ["KL", f"{start['kl']:.3f} → {ending('kl'):.3f}", f"nats an answer; beta ends at {last['kl_coefficient']:.4g}"],
+            [
+                "KL",
+                f"{start['kl']:.3f} → {ending('kl'):.3f}",
+                f"nats an answer; beta ends at {last['kl_coefficient']:.4g}",
+            ],
             ["entropy", f"{start['entropy']:.3f} → {ending('entropy'):.3f}", "nats a token"],
-            ["length", f"{start['length']:.1f} → {ending('length'):.1f}", f"tokens; {ending('finished'):.0%} end by themselves"],
+            [
+                "length",
+                f"{start['length']:.1f} → {ending('length'):.1f}",
+                f"tokens; {ending('finished'):.0%} end by themselves",
+            ],
             ["values", f"{ending('explained_variance'):.3f}", "share of the returns' variance that they foresee"],
             ["scored by", settings.reward, f"prompts {settings.data}"],
         ],

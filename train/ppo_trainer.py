@@ -200,7 +200,9 @@ class Ppo:
                 row = self._do_step()
                 stopping = parallel.agree(0.0, self.stopped_by is not None)[1]
                 if stopping:
-                    row.setdefault("events", []).append(f"stopped by {self.stopped_by or 'a signal to another process'}")
+                    row.setdefault("events", []).append(
+                        f"stopped by {self.stopped_by or 'a signal to another process'}"
+                    )
                 self.metrics.write(row)
                 every = settings.checkpoint.every
                 if stopping or self.step == settings.steps or (every is not None and self.step % every == 0):
@@ -293,7 +295,9 @@ class Ppo:
         scores = self.reward(chosen, answers)
         if rollout.unfinished is not None:
             scores = [s if a[-1] in ends else rollout.unfinished for s, a in zip(scores, answers, strict=True)]
-        wide = {key: torch.zeros(len(ids), rollout.max_new) for key in ("logp", "reference", "values", "entropy", "mask")}
+        wide = {
+            key: torch.zeros(len(ids), rollout.max_new) for key in ("logp", "reference", "values", "entropy", "mask")
+        }
         for rows in by_length([len(p) + len(a) for p, a in zip(ids, answers, strict=True)], settings.micro_batch):
             found = self._score(self.models.policy, self.models.head, ids, answers, rows)
             with self.models.reference() as model:
@@ -347,7 +351,9 @@ class Ppo:
                 for part in by_length([lengths[i] for i in mine], settings.micro_batch):
                     totals += self._backward(batch, [int(mine[n]) for n in part], tokens)
                 if self.ptx is not None:
-                    totals[-1] += self._backward_ptx(self.ptx, self.step * settings.epochs * (count // settings.minibatch) + updates)
+                    totals[-1] += self._backward_ptx(
+                        self.ptx, self.step * settings.epochs * (count // settings.minibatch) + updates
+                    )
                 worst = max(worst, self._take())
                 updates += 1
         self.models.policy.eval()
@@ -361,7 +367,8 @@ class Ppo:
         now = self._score(self.models.policy, self.models.head, batch.prompts, batch.answers, rows)
         mask, wide = now.mask, now.mask.shape[1]
         drawn, advantages, returns, values = (
-            tensor[rows, :wide].to(self.device) for tensor in (batch.logp, batch.advantages, batch.returns, batch.values)
+            tensor[rows, :wide].to(self.device)
+            for tensor in (batch.logp, batch.advantages, batch.returns, batch.values)
         )
         policy, clipped, change = ppo_math.policy_losses(now.logp, drawn, advantages, mask, settings.clip)
         value = ppo_math.value_losses(now.values, values, returns, mask, settings.value_clip)

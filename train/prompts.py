@@ -89,7 +89,9 @@ def encode_prompts(path: Path, tokenizer: Any, longest: int, *, speak: bool) -> 
     prompts = [_encode(each, tokenizer) for each in words]
     if cut := sum(len(prompt.ids) > longest for prompt in prompts):
         if speak:
-            note(f"{cut:,} of {len(prompts):,} prompts are longer than {longest:,} tokens: their first ones are cut off")
+            note(
+                f"{cut:,} of {len(prompts):,} prompts are longer than {longest:,} tokens: their first ones are cut off"
+            )
         prompts = [Prompt(prompt.text, prompt.ids[-longest:]) for prompt in prompts]
     return prompts
 

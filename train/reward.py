@@ -79,7 +79,9 @@ def checked(spec: str, function: Function, prompts: list[str], answers: list[str
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
         at = traceback.extract_tb(error.__traceback__)[-1]
         found = f"raised {type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
-        raise InputError(f"reward={spec}", found, "it takes two lists of texts and returns a list of numbers") from error
+        raise InputError(
+            f"reward={spec}", found, "it takes two lists of texts and returns a list of numbers"
+        ) from error
     if len(scores) != len(answers) or not all(map(math.isfinite, scores)):
         found = f"returned {len(scores)} scores for {len(answers)} answers, {sum(map(math.isfinite, scores))} finite"
         raise InputError(f"reward={spec}", found, "return one finite number for each answer")
