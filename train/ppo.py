@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tokenizer.shards import TokenShards
 from train import metrics, parallel
 from train.checkpoint import CheckpointSettings
 from train.lora import FOLDER, LoraSettings, add_adapter, check_tune
@@ -230,7 +231,7 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
     from eval.models import computes_in_bf16, default_device, load_model, model_folder
     from train import value_head
     from train.curves import draw
-    from train.ppo_trainer import Models, Ppo, open_ptx
+    from train.ppo_trainer import Models, Ppo
     from train.prompts import encode_prompts
     from train.reward import make_reward
 
@@ -259,28 +260,40 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
     if settings.rollout.max_prompt + settings.rollout.max_new > most:
         found = f"max_prompt + max_new is longer than the model's {most:,} positions"
         raise ConfigError("rollout.max_prompt", found, f"give at most {most - settings.rollout.max_new:,}")
-    head = value_head.load(folder, policy.config.hidden_size, speak=first).to(device)
+    head = value_head.load_or_fresh(folder, policy.config.hidden_size, speak=first).to(device)
     adapter = None
     if settings.tune == "lora":
         adapter = add_adapter(policy, settings.lora, folder, len(tokenizer))
-    models = Models(policy, head, adapter)
-    precision = settings.precision
+    models, precision = Models(policy, head, adapter), str(settings.precision)
     if precision == "auto":
         precision = "bf16" if computes_in_bf16(device) else "fp32"
-    book = metrics.Metrics(settings.out) if first else metrics.Silent()
-    with progress("train", settings.steps, "steps") if first else nullcontext() as bar:
-        ptx = open_ptx(settings.ptx, folder, rows, settings.seed)
-        trainer = Ppo(settings, models, tokenizer, prompts, reward, ptx, precision=precision, book=book, bar=bar)
+    ptx, book = _open_ptx(settings.ptx.data, folder), metrics.Metrics(settings.out) if first else metrics.Silent()
+    with progress("train", settings.steps, "steps") if first else nullcontext(_NoBar()) as bar:
+        trainer = Ppo(settings, models, tokenizer, prompts, reward, ptx, precision, book, bar)
         try:
             trainer.go()
         finally:
-            trainer.metrics.close()
+            book.close()
     if trainer.step < settings.steps:
         if first:
             draw(settings.out, PANELS)
         raise KeyboardInterrupt
     about = {"precision": precision, "device": device.type, "devices": parallel.world(), "vocabulary": len(tokenizer)}
     return parallel.by_first(lambda: _close(settings, models, tokenizer_folder, about))
+
+
+class _NoBar:
+    def advance(self, amount: float = 1, text: str | None = None) -> None:
+        """Show nothing: another process does."""
+
+
+def _open_ptx(data: Path | None, model: Path) -> TokenShards | None:
+    if data is None:
+        return None
+    shards, own = TokenShards.open(data, "train"), model / "tokenizer.model"
+    if own.is_file() and sha256_file(own) != shards.tokenizer_sha256:
+        raise InputError(data, f"was packed with another tokenizer than {own}", "pack it with the model's own")
+    return shards
 
 
 def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[str, Any]) -> dict[str, Any]:

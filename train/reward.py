@@ -1,15 +1,15 @@
-"""Where an answer's score comes from: ``reward=`` a reward model's folder, ``python:FILE.py:FUNCTION``, or ``rule:NAME``.
+"""Where an answer's score comes from: ``reward=`` a reward model's folder, python:FILE.py:FUNCTION, or rule:NAME.
 
 A function is called with two lists of texts, prompts and answers, and returns a number for each answer. A reward model
 is what stage rm writes: a sequence classifier of one label, read at the answer's last token. If its vocabulary is the
-policy's, it gets the very ids; if not, prompt and answer are put into words and tokenized again, and that is told.
+policy's it gets the very ids; if not, prompt and answer are put into words and tokenized again, and that is told.
 Cost: a forward pass of the reward model an answer; rules 10 µs.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import math
+import runpy
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -76,7 +76,7 @@ def checked(spec: str, function: Function, prompts: list[str], answers: list[str
     """
     try:
         scores = [float(score) for score in function(prompts, answers)]
-    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+    except Exception as error:  # the user's code may raise anything
         at = traceback.extract_tb(error.__traceback__)[-1]
         found = f"raised {type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
         raise InputError(
@@ -105,21 +105,16 @@ def load_function(words: str) -> Function:
         ConfigError: If there is no such file or function, or the file cannot be run.
     """
     name, _, function = words.rpartition(":")
-    path = Path(name)
-    place = f"reward=python:{words}"
-    if not path.is_file():
-        raise ConfigError(place, f"{name or 'nothing'} is no file", "write python:path/to/file.py:function")
-    spec = importlib.util.spec_from_file_location(f"reward_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(place, f"{name} is no Python file", "write python:path/to/file.py:function")
-    module = importlib.util.module_from_spec(spec)
+    place, path = f"reward=python:{words}", Path(name)
+    if path.suffix != ".py" or not path.is_file():
+        raise ConfigError(place, f"{name or 'nothing'} is no Python file", "write python:path/to/file.py:function")
     try:
-        spec.loader.exec_module(module)
+        scope = runpy.run_path(name, run_name=f"reward_{path.stem}")
     except Exception as error:  # the user's code may raise anything
         raise ConfigError(place, f"{name} cannot be run ({type(error).__name__}: {error})", "mend it") from error
-    found = getattr(module, function, None)
+    found = scope.get(function)
     if not callable(found):
-        names = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        names = [n for n, value in scope.items() if callable(value) and not n.startswith("_")]
         raise ConfigError(place, f"{name} has no function {function}", did_you_mean(function, names))
     made: Function = found
     return made
@@ -129,7 +124,7 @@ def _model_reward(folder: Path, tokenizer: Any, device: Any, size: int, speak: b
     import torch
     from transformers import AutoTokenizer
 
-    from train.rollout import by_length
+    from train.rollout import by_length, padded
 
     inner, model = _open_model(folder, device)
     own = AutoTokenizer.from_pretrained(inner, local_files_only=True)
@@ -140,9 +135,8 @@ def _model_reward(folder: Path, tokenizer: Any, device: Any, size: int, speak: b
     def ids(prompt: Prompt, answer: Sequence[int]) -> list[int]:
         if same:
             return [*prompt.ids, *answer]
-        plain = [token for token in answer if token != tokenizer.eos_token_id]
-        found: list[int] = own(prompt.text + tokenizer.decode(plain, skip_special_tokens=True))["input_ids"]
-        ended = len(plain) < len(answer) and own.eos_token_id is not None and found[-1] != own.eos_token_id
+        found: list[int] = own(prompt.text + tokenizer.decode(list(answer), skip_special_tokens=True))["input_ids"]
+        ended = answer[-1] == tokenizer.eos_token_id and own.eos_token_id not in (None, found[-1])
         return [*found, own.eos_token_id] if ended else found
 
     @torch.no_grad()
@@ -150,16 +144,10 @@ def _model_reward(folder: Path, tokenizer: Any, device: Any, size: int, speak: b
         texts = [ids(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
         out = [0.0] * len(texts)
         for rows in by_length([len(text) for text in texts], size):
-            width = max(len(texts[i]) for i in rows)
-            block = torch.zeros((len(rows), width), dtype=torch.long)
-            mask = torch.zeros_like(block)
-            for row, i in enumerate(rows):
-                block[row, : len(texts[i])] = torch.tensor(texts[i])
-                mask[row, : len(texts[i])] = 1
-            states = model.base_model(block.to(device), attention_mask=mask.to(device), use_cache=False)[0]
-            ends = mask.sum(1).to(device) - 1  # the last token itself: no pad id is needed to find it
-            found = model.score(states[torch.arange(len(rows), device=device), ends])[:, 0].float().tolist()
-            for i, value in zip(rows, found, strict=True):
+            block, mask = padded([texts[i] for i in rows], device)
+            states = model.base_model(block, attention_mask=mask, use_cache=False)[0]
+            last = states[torch.arange(len(rows), device=device), mask.sum(1) - 1]  # no pad id is needed to find it
+            for i, value in zip(rows, model.score(last)[:, 0].tolist(), strict=True):
                 out[i] = value
         return out
 
@@ -179,11 +167,11 @@ def _open_model(folder: Path, device: Any) -> tuple[Path, Any]:
         raise InputError(f"reward={folder}", error.found, remedy) from error
     if "SequenceClassification" not in str(read_json(inner / "config.json").get("architectures")):
         raise InputError(f"reward={folder}", "is a language model, not a reward model", remedy)
-    model, info = AutoModelForSequenceClassification.from_pretrained(
+    model, about = AutoModelForSequenceClassification.from_pretrained(
         inner, local_files_only=True, use_safetensors=True, dtype="auto", output_loading_info=True
     )
-    if model.config.num_labels != 1 or info["missing_keys"]:
-        missing = ", ".join(sorted(info["missing_keys"])[:2])
+    if model.config.num_labels != 1 or about["missing_keys"]:
+        missing = ", ".join(sorted(about["missing_keys"])[:2])
         found = f"lacks {missing}" if missing else f"has {model.config.num_labels} labels, a reward model has one"
         raise InputError(f"reward={folder}", found, remedy)
     return inner, model.to(device).eval().requires_grad_(False)
