@@ -1,4 +1,4 @@
-"""Stage ppo (its other name: rl): a policy is taught by the scores of its own answers, held near the model it came from.
+"""Stage ppo (its other name: rl): a policy is taught by scores of its own answers, held near the model it came from.
 
 A step draws answers to a batch of prompts, has each scored by ``reward``, charges each token for leaving the reference
 (KL), and updates the policy and its value head a few times on them (``train.ppo_trainer``; the arithmetic, with its

@@ -70,7 +70,8 @@ def write_card(folder: Path, results: Mapping[str, Any]) -> None:
     """Write the model card of a run beside its model."""
     if "told" in results:
         rows = "".join(f"| {name} | {value} | {about} |\n" for name, value, about in results["told"])
-        text = f"# {results['name']}\n\nStage `{results['stage']}` of yanmo {__version__}.\n\n| | | |\n|---|---|---|\n{rows}"
+        head = f"# {results['name']}\n\nMade by yanmo {__version__}, stage `{results['stage']}`."
+        text = f"{head}\n\n| | | |\n|---|---|---|\n{rows}"
     else:
         text = CARD.format(version=__version__, **results)
     (folder / "README.md").write_text(text, encoding="utf-8")

@@ -168,10 +168,10 @@ def alone(model, head, prompt, answer):
 def test_a_batch_equals_the_slow_reference(world, tmp_path):
     """Ziegler's rewards, Schulman's advantages and both clipped losses, with gradients, from unpadded answers."""
     more = ("prompts=6", "rollouts=2", "minibatch=12", "micro_batch=5", "lam=0.9", "gamma=0.98", "kl.coefficient=0.2")
-    trainer = make_trainer(world, tmp_path, *more, "entropy_coefficient=0.01", "whiten_rewards=true", "value_clip=0.05")
+    trainer = make_trainer(world, tmp_path, *more, "entropy_coefficient=0.01", "value_clip=0.05")
     with torch.no_grad():  # a policy that has already left its reference
         for n, parameter in enumerate(trainer.models.policy.parameters()):
-            parameter += 0.01 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(n))
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(n)), alpha=0.01)
     batch = trainer.collect()
     policy, head, frozen = trainer.models.policy, trainer.models.head, trainer.models.frozen
     pairs = list(zip(batch.prompts, batch.answers, strict=True))
@@ -184,7 +184,6 @@ def test_a_batch_equals_the_slow_reference(world, tmp_path):
         text = trainer.tokenizer.decode(answer, skip_special_tokens=True)
         rewards.append((-0.2 * (found[0] - reference)).tolist())
         rewards[-1][-1] += text.count("好") / max(1, len(text))
-    rewards = slow_whiten(rewards, False)
     advantages, returns = [], []
     for reward, value in zip(rewards, values, strict=True):
         delta = [r + 0.98 * f - v for r, f, v in zip(reward, [*value[1:], 0.0], value, strict=True)]
@@ -193,12 +192,12 @@ def test_a_batch_equals_the_slow_reference(world, tmp_path):
         returns.append([a + v for a, v in zip(advantages[-1], value, strict=True)])
     advantages = slow_whiten(advantages, True)
     for n, answer in enumerate(batch.answers):
-        assert batch.advantages[n, : len(answer)].tolist() == pytest.approx(advantages[n], rel=1e-5, abs=1e-5)
-        assert batch.returns[n, : len(answer)].tolist() == pytest.approx(returns[n], rel=1e-5, abs=1e-5)
+        assert batch.advantages[n, : len(answer)].tolist() == pytest.approx(advantages[n], abs=1e-5)
+        assert batch.returns[n, : len(answer)].tolist() == pytest.approx(returns[n], abs=1e-5)
 
     with torch.no_grad():  # an update later, so that ratios are not 1
         for n, parameter in enumerate([*policy.parameters(), *head.parameters()]):
-            parameter += 0.01 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(100 + n))
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(100 + n)), alpha=0.01)
     tokens, total, slow = sum(map(len, batch.answers)), 0.0, {"policy": 0.0, "value": 0.0, "held": 0}
     for n, pair in enumerate(pairs):
         now = alone(policy, head, *pair)
@@ -403,7 +402,7 @@ def test_the_pretraining_loss_is_cross_entropy_and_keeps_what_was_learned(world,
     gradient = trainer.models.policy.lm_head.weight.grad.clone()
     trainer.models.policy.zero_grad()
     given = batch(shards, [order[k] for k in range(4, 8)], 384)
-    logits = trainer.models.policy(given["input_ids"], position_ids=given["position_ids"]).logits
+    logits = trainer.models.policy(given["input_ids"], position_ids=given["position_ids"], use_cache=False).logits
     loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), given["labels"][:, 1:].flatten())
     (2.5 * loss).backward()
     assert found == pytest.approx(float(loss.detach()), abs=1e-5)

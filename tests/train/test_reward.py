@@ -60,7 +60,7 @@ def test_a_function_that_is_not_there(tokenizer, tmp_path):
     (tmp_path / "broken.py").write_text("import nothing_of_the_kind\n")
     for words, said in (
         (f"{tmp_path}/r.py:scor", "did you mean score"),
-        ("nowhere.py:f", "is no file"),
+        ("nowhere.py:f", "is no Python file"),
         (f"{tmp_path}/broken.py:f", "ModuleNotFoundError"),
     ):
         with pytest.raises(ConfigError, match=said):

@@ -19,7 +19,7 @@ def policy(tmp_path_factory):
 
 
 def draw(policy, prompts, numbers, size=8, **other):
-    given = {"seed": 1, "longest": 10, "temperature": 1.0, "ends": [END], **other}
+    given = {"seed": 1, "longest": 10, "temperature": 1.0, "end": END, **other}
     return draw_answers(policy, prompts, numbers, size=size, **given)
 
 
