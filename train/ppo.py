@@ -7,7 +7,7 @@ papers, is ``train.ppo_math``). Four models, as many in memory as there must be:
     tune=lora   one base: the policy is the base with its adapter, the reference the same base with the adapter off
     tune=full   the policy and a frozen copy of it
     values      a head of width + 1 numbers on the policy's own states
-    reward      a model of its own without gradients, or a function
+    reward      a model of its own without gradients; the same base with its own adapter, if it is one; or a function
 
 Bytes a parameter, fp32 weights: lora 4, full 20 (weights, gradients, two moments, copy), and the reward model's. Beside
 what every stage leaves (``train.pt``) the folder holds ``samples.jsonl``: each step's first answers with their scores.
@@ -213,6 +213,8 @@ def _inputs(settings: PpoSettings) -> list[dict[str, Any]]:
     for folder in folders:
         if folder is not None and (folder / manifest.NAME).is_file():
             inputs.append({"path": str(folder), "fingerprint": read_json(folder / manifest.NAME)["fingerprint"]})
+        elif folder is not None and (folder / "adapter_config.json").is_file():
+            inputs += [manifest.describe_file(path) for path in sorted(folder.glob("*.safetensors"))]
         elif folder is not None:
             inputs += [manifest.describe_file(path) for path in sorted(model_folder(folder).glob("*.safetensors"))]
     return inputs
@@ -229,11 +231,11 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
     from transformers import AutoTokenizer, set_seed
 
     from eval.models import computes_in_bf16, default_device, load_model, model_folder
+    from eval.prompts import encode_prompts
+    from eval.scorer import make_reward
     from train import value_head
     from train.curves import draw
     from train.ppo_trainer import Models, Ppo
-    from train.prompts import encode_prompts
-    from train.reward import make_reward
 
     first, device = parallel.first(), default_device()
     assert settings.model.weights is not None
@@ -249,7 +251,6 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
             tokenizer_folder, "names no eos_token, so no answer would end", "set it in tokenizer_config.json"
         )
     prompts = encode_prompts(settings.data, tokenizer, settings.rollout.max_prompt, speak=first)
-    reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first)
     set_seed(settings.seed)
     policy = load_model(folder, "cpu").float().to(device)
     rows, most = policy.get_input_embeddings().num_embeddings, policy.config.max_position_embeddings
@@ -264,6 +265,8 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
     adapter = None
     if settings.tune == "lora":
         adapter = add_adapter(policy, settings.lora, folder, len(tokenizer))
+    shared = None if adapter is None else (adapter, folder)
+    reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first, shared=shared)
     models, precision = Models(policy, head, adapter), str(settings.precision)
     if precision == "auto":
         precision = "bf16" if computes_in_bf16(device) else "fp32"
@@ -360,7 +363,7 @@ def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[s
             models.policy.save_pretrained(temporary)
             write_card(temporary, results)
         else:
-            models.adapter.save_pretrained(temporary, save_embedding_layers=False)
+            models.adapter.save_pretrained(temporary, selected_adapters=["default"], save_embedding_layers=False)
         value_head.save(models.head, temporary)
         for path in sorted(file for pattern in TOKENIZER_FILES for file in tokenizer.glob(pattern)):
             (temporary / path.name).write_bytes(path.read_bytes())

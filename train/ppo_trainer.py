@@ -24,21 +24,22 @@ import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from eval.draw import by_length, draw_answers
 from eval.packing import IGNORED, batch
+from eval.prompts import Prompt
+from eval.scorer import Reward
 from tokenizer.shards import TokenShards
 from train import checkpoint, parallel, ppo_math, value_head
 from train.data import Order
 from train.loss import summed_loss
 from train.meter import Meter, clock, shape_of
 from train.metrics import Metrics
-from train.prompts import Prompt
-from train.reward import Reward
-from train.rollout import Scored, by_length, draw_answers, score_answers
+from train.rollout import Scored, score_answers
 from train.schedule import share_of_peak
 from train.stopping import saving_first
 from train.value_head import ValueHead
 from workbench.console import Progress, note
-from workbench.errors import GateFailed, InputError
+from workbench.errors import GateFailed, InputError, UserError
 from workbench.files import write_json, write_text
 
 if TYPE_CHECKING:
@@ -233,8 +234,12 @@ class Ppo:
                 size=rollout.batch,
                 end=end,
             )
-        scores = self.reward(chosen, answers)
-        if rollout.unfinished is not None:
+        scores: Any
+        try:
+            scores = self.reward(chosen, answers)
+        except UserError as error:  # of a function; raised below, in all processes: the first is the one that speaks
+            scores = error
+        if rollout.unfinished is not None and isinstance(scores, list):
             scores = [s if a[-1] == end else rollout.unfinished for s, a in zip(scores, answers, strict=True)]
         wide = {key: torch.zeros(len(ids), rollout.max_new) for key in KEYS}
         for rows in by_length([len(p) + len(a) for p, a in zip(ids, answers, strict=True)], settings.micro_batch):
@@ -247,6 +252,8 @@ class Ppo:
         everyone: list[Any] = [mine] * parallel.world()
         if parallel.world() > 1:
             dist.all_gather_object(everyone, mine)
+        for error in (part[2] for part in everyone if isinstance(part[2], UserError)):
+            raise error
         ids, answers, scores = ([x for part in everyone for x in part[n]] for n in range(3))
         every = {key: torch.cat([part[3][key] for part in everyone]) for key in KEYS}
         mask, points = every.pop("mask") > 0, torch.tensor(scores)

@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
+from eval.prompts import Prompt, encode_prompts
+from eval.scorer import make_reward
 from tests.train.tiny_chat import CHARACTERS, make_model, make_prompts, make_tokenizer
-from train.prompts import Prompt, encode_prompts
-from train.reward import make_reward
 from workbench.errors import ConfigError, InputError
 
 CPU = torch.device("cpu")
@@ -157,3 +157,37 @@ def test_messages_go_through_the_chat_template(tmp_path):
         "{% for m in messages %}{{ m.content }}木{% endfor %}{% if add_generation_prompt %}火{% endif %}"
     )
     assert [prompt.text for prompt in encode_prompts(path, tokenizer, 20, speak=False)] == ["天？木地木人？木火"]
+
+
+def test_a_reward_model_that_is_an_adapter_alone_and_over_the_policys_own_base(tokenizer, asked, tmp_path):
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    base = make_model(tmp_path / "base", initializer_range=0.3)
+    reward = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1)
+    lora = {"r": 4, "target_modules": ["q_proj", "v_proj"], "base_model_name_or_path": str(base)}
+    tuned = get_peft_model(reward, LoraConfig(task_type="SEQ_CLS", **lora)).eval()
+    for n, parameter in enumerate(p for p in tuned.parameters() if p.requires_grad):
+        torch.nn.init.normal_(parameter, std=0.2, generator=torch.Generator().manual_seed(n))
+    tuned.save_pretrained(tmp_path / "rm/adapter")
+    make_tokenizer(tmp_path / "rm/adapter")
+    with torch.no_grad():
+        wanted = [
+            float(tuned(torch.tensor([[*prompt.ids, *answer]])).logits[0, 0])
+            for prompt, answer in zip(*asked, strict=True)
+        ]
+    assert max(wanted) - min(wanted) > 0.1
+    alone = make_reward(str(tmp_path / "rm"), tokenizer, CPU, 2)
+    assert alone(*asked) == pytest.approx(wanted, abs=1e-4)
+    policy = AutoModelForCausalLM.from_pretrained(base)
+    wrapped = get_peft_model(policy, LoraConfig(task_type="CAUSAL_LM", **lora))
+    trained = {name for name, p in policy.named_parameters() if p.requires_grad}
+    count = sum(p.numel() for p in policy.parameters())
+    ids = torch.tensor([[5, 6, 7]])
+    with torch.no_grad():
+        before = policy(ids).logits
+        shared = make_reward(str(tmp_path / "rm"), tokenizer, CPU, 2, shared=(wrapped, base))
+        assert shared(*asked) == pytest.approx(wanted, abs=1e-4)
+        assert torch.equal(policy(ids).logits, before)
+    assert {name for name, p in policy.named_parameters() if p.requires_grad} == trained
+    assert sum(p.numel() for p in policy.parameters()) < 1.2 * count  # an adapter more, not a model

@@ -2,7 +2,8 @@
 
 A function is called with two lists of texts, prompts and answers, and returns a number for each answer. A reward model
 is what stage rm writes: a sequence classifier of one label, read at the answer's last token. If its vocabulary is the
-policy's it gets the very ids; if not, prompt and answer are put into words and tokenized again, and that is told.
+policy's it gets the very ids; if not, prompt and answer are put into words and tokenized again, and that is told. One
+that is an adapter over the policy's own base is switched to, not loaded: no second base is in memory.
 Cost: a forward pass of the reward model an answer; rules 10 µs.
 """
 
@@ -16,10 +17,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from train.prompts import Prompt
+from eval.prompts import Prompt
 from workbench.command import did_you_mean
 from workbench.console import note
 from workbench.errors import ConfigError, InputError
+from workbench.files import read_json
+
+REWARD = "reward"  # PEFT's name of a reward model's adapter beside the policy's
 
 Function = Callable[[list[str], list[str]], Sequence[float]]
 Reward = Callable[[Sequence[Prompt], Sequence[Sequence[int]]], list[float]]
@@ -42,7 +46,9 @@ RULES: Mapping[str, Callable[[str], Function]] = MappingProxyType(
 )
 
 
-def make_reward(spec: str, tokenizer: Any, device: Any, size: int, *, speak: bool = True) -> Reward:
+def make_reward(
+    spec: str, tokenizer: Any, device: Any, size: int, *, speak: bool = True, shared: tuple[Any, Path] | None = None
+) -> Reward:
     """Return what scores answers.
 
     Args:
@@ -51,6 +57,7 @@ def make_reward(spec: str, tokenizer: Any, device: Any, size: int, *, speak: boo
         device: Where a reward model goes.
         size: Answers in a forward pass of it.
         speak: Whether to tell that texts are tokenized again.
+        shared: A policy's PEFT wrapper and its base: a reward model that is an adapter over the same base joins it.
 
     Raises:
         ConfigError: If there is no such rule, file or function.
@@ -58,7 +65,7 @@ def make_reward(spec: str, tokenizer: Any, device: Any, size: int, *, speak: boo
     """
     kind, _, rest = spec.partition(":")
     if kind not in ("rule", "python"):
-        return _model_reward(Path(spec), tokenizer, device, size, speak)
+        return _model_reward(Path(spec), tokenizer, device, size, speak, shared)
     function = _rule(rest) if kind == "rule" else load_function(rest)
 
     def score(prompts: Sequence[Prompt], answers: Sequence[Sequence[int]]) -> list[float]:
@@ -120,13 +127,11 @@ def load_function(words: str) -> Function:
     return made
 
 
-def _model_reward(folder: Path, tokenizer: Any, device: Any, size: int, speak: bool) -> Reward:
+def _model_reward(folder: Path, tokenizer: Any, device: Any, size: int, speak: bool, shared: Any) -> Reward:
     import torch
     from transformers import AutoTokenizer
 
-    from train.rollout import by_length, padded
-
-    inner, model = _open_model(folder, device)
+    inner, score_texts = _open_model(folder, device, shared)
     own = AutoTokenizer.from_pretrained(inner, local_files_only=True)
     same = own.get_vocab() == tokenizer.get_vocab()
     if not same and speak:
@@ -141,37 +146,70 @@ def _model_reward(folder: Path, tokenizer: Any, device: Any, size: int, speak: b
 
     @torch.no_grad()
     def score(prompts: Sequence[Prompt], answers: Sequence[Sequence[int]]) -> list[float]:
-        texts = [ids(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
-        out = [0.0] * len(texts)
-        for rows in by_length([len(text) for text in texts], size):
-            block, mask = padded([texts[i] for i in rows], device)
-            states = model.base_model(block, attention_mask=mask, use_cache=False)[0]
-            last = states[torch.arange(len(rows), device=device), mask.sum(1) - 1]  # no pad id is needed to find it
-            for i, value in zip(rows, model.score(last)[:, 0].tolist(), strict=True):
-                out[i] = value
-        return out
+        return score_texts([ids(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)], size)
 
     return score
 
 
-def _open_model(folder: Path, device: Any) -> tuple[Path, Any]:
+def _open_model(folder: Path, device: Any, shared: Any) -> tuple[Path, Callable[[list[list[int]], int], list[float]]]:
+    """Return where the reward model's tokenizer lies, and what gives texts their numbers."""
+    import torch
+    from safetensors.torch import load_file
     from transformers import AutoModelForSequenceClassification
 
+    from eval.draw import by_length, padded
     from eval.models import model_folder
-    from workbench.files import read_json
 
     remedy = "give a reward model (stage rm makes one), python:FILE.py:FUNCTION or rule:NAME"
+    adapter = next((x for x in (folder, folder / "adapter") if (x / "adapter_config.json").is_file()), None)
+    base = None if adapter is None else str(read_json(adapter / "adapter_config.json")["base_model_name_or_path"])
     try:
-        inner = model_folder(folder)
+        inner = model_folder(folder if base is None else Path(base))
     except InputError as error:
         raise InputError(f"reward={folder}", error.found, remedy) from error
-    if "SequenceClassification" not in str(read_json(inner / "config.json").get("architectures")):
-        raise InputError(f"reward={folder}", "is a language model, not a reward model", remedy)
-    model, about = AutoModelForSequenceClassification.from_pretrained(
-        inner, local_files_only=True, use_safetensors=True, dtype="auto", output_loading_info=True
-    )
-    if model.config.num_labels != 1 or about["missing_keys"]:
-        missing = ", ".join(sorted(about["missing_keys"])[:2])
-        found = f"lacks {missing}" if missing else f"has {model.config.num_labels} labels, a reward model has one"
+    switched = adapter is not None and shared is not None and inner.resolve() == model_folder(shared[1]).resolve()
+    if adapter is not None and switched:
+        shared[0].load_adapter(str(adapter), REWARD)  # a second adapter over the policy's own base
+        shared[0].set_adapter("default")
+        backbone = shared[0].get_base_model().base_model
+        weights = load_file(adapter / "adapter_model.safetensors")
+        head = next((x for name, x in weights.items() if name.endswith("score.weight")), None)
+    else:
+        told = "SequenceClassification" in str(read_json(inner / "config.json").get("architectures"))
+        if adapter is None and not told:
+            raise InputError(f"reward={folder}", "is a language model, not a reward model", remedy)
+        model, about = AutoModelForSequenceClassification.from_pretrained(
+            inner,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype="auto",
+            output_loading_info=True,
+            **({} if adapter is None else {"num_labels": 1}),
+        )
+        if adapter is not None:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+        elif about["missing_keys"]:
+            raise InputError(f"reward={folder}", f"lacks {sorted(about['missing_keys'])[0]}", remedy)
+        backbone, head = model.to(device).eval().requires_grad_(False).base_model, model.score.weight
+    if head is None or len(head) != 1:
+        found = "has no score head" if head is None else f"has {len(head)} labels, a reward model has one"
         raise InputError(f"reward={folder}", found, remedy)
-    return inner, model.to(device).eval().requires_grad_(False)
+    weight = head.to(device)
+
+    def score_texts(texts: list[list[int]], size: int) -> list[float]:
+        out = [0.0] * len(texts)
+        if switched:
+            shared[0].set_adapter(REWARD)
+        for rows in by_length([len(text) for text in texts], size):
+            block, mask = padded([texts[i] for i in rows], device)
+            states = backbone(block, attention_mask=mask, use_cache=False)[0]
+            last = states[torch.arange(len(rows), device=device), mask.sum(1) - 1]  # no pad id is needed to find it
+            for i, value in zip(rows, (last.to(weight.dtype) @ weight.T)[:, 0].tolist(), strict=True):
+                out[i] = value
+        if switched:
+            shared[0].set_adapter("default")
+        return out
+
+    return adapter or inner, score_texts
