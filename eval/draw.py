@@ -10,6 +10,8 @@ the same position. Cost over ``generate``'s own sampling: a cumulative sum over 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,10 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from workbench.errors import ConfigError
+
 Ids = Sequence[int]
+VLLM_MEMORY = 0.4  # of the device: the rest is for training
 
 
 class Draw(LogitsProcessor):  # type: ignore[misc]  # transformers carries no types
@@ -92,3 +97,63 @@ def draw_answers(
     finally:
         model.generation_config = own
     return out
+
+
+class Vllm:
+    """vLLM over a policy's base: before each draw it is given the adapter as it stands then. One device.
+
+    Its draws are seeded by number too, but by vLLM's generator: they are others than ``draw_answers`` makes.
+    """
+
+    def __init__(self, base: Path, rank: int, window: int) -> None:
+        """Load the base a second time, in vLLM's own memory.
+
+        Args:
+            base: The folder of the policy's base.
+            rank: Of the adapter.
+            window: Tokens of a prompt with its answer at most.
+
+        Raises:
+            ConfigError: If vLLM is not installed.
+        """
+        try:
+            from vllm import LLM
+        except ImportError as error:
+            raise ConfigError("rollout.engine", "vllm is not installed", "pip install vllm, or engine=hf") from error
+        share = {"enable_lora": True, "max_lora_rank": rank, "max_model_len": window}
+        self.engine, self.draws = LLM(model=str(base), gpu_memory_utilization=VLLM_MEMORY, **share), 0
+
+    def draw(
+        self,
+        adapter: Any,
+        prompts: Sequence[Ids],
+        numbers: Ids,
+        *,
+        seed: int,
+        longest: int,
+        temperature: float,
+        end: int,
+    ) -> list[list[int]]:
+        """Return an answer to each prompt, as ``draw_answers`` does, from the base with PEFT's adapter."""
+        from vllm import SamplingParams
+        from vllm.lora.request import LoRARequest
+
+        self.draws += 1  # vLLM keeps adapters by number: a new one is read anew
+        settings = [
+            SamplingParams(
+                temperature=temperature,
+                max_tokens=longest,
+                stop_token_ids=[end],
+                seed=int(np.random.SeedSequence([seed, number]).generate_state(1)[0]),
+            )
+            for number in numbers
+        ]
+        with TemporaryDirectory() as folder:
+            adapter.save_pretrained(folder, selected_adapters=["default"], save_embedding_layers=False)
+            found = self.engine.generate(
+                [{"prompt_token_ids": list(prompt)} for prompt in prompts],
+                settings,
+                use_tqdm=False,
+                lora_request=LoRARequest(f"draw-{self.draws}", self.draws, folder),
+            )
+        return [list(one.outputs[0].token_ids) for one in found]

@@ -88,6 +88,7 @@ class RolloutSettings:
     max_new: int = setting(128, "tokens of an answer at most", check=at_least(1))
     temperature: float = setting(1.0, "of the softmax that is drawn from", check=at_least(0.01))
     batch: int = setting(16, "answers drawn at once on a device", check=at_least(1))
+    engine: Literal["hf", "vllm"] = setting("hf", "vllm: if it is installed, with tune=lora, on one device")
     unfinished: float | None = setting(None, "score of an answer cut off at max_new; none: as the reward has it")
 
 
@@ -147,6 +148,9 @@ def check(settings: PpoSettings) -> None:
     check_tune(settings.tune, settings.model)
     if settings.lora.dropout:
         raise ConfigError("lora.dropout", "makes the policy another one at each pass", "PPO takes lora.dropout=0")
+    if settings.rollout.engine == "vllm" and (settings.tune != "lora" or parallel.world() > 1):
+        found = "vllm is handed the adapter at each step, on one device"
+        raise ConfigError("rollout.engine", found, "use tune=lora on one device, or engine=hf")
     answers = settings.prompts * settings.rollouts
     if answers % settings.minibatch:
         found = f"{settings.minibatch} does not divide the {answers} answers of a step (prompts x rollouts)"
@@ -197,26 +201,15 @@ def train_ppo(settings: PpoSettings, *, overwrite: bool = False) -> dict[str, An
 
 def _inputs(settings: PpoSettings) -> list[dict[str, Any]]:
     """What the run is made from: folders with manifests by their fingerprint, so that ``train lineage`` walks on."""
-    from eval.models import model_folder
-
-    if not settings.data.is_file():
-        raise InputError(settings.data, "no such file", 'give a jsonl of {"prompt": …}')
-    inputs = [manifest.describe_file(settings.data)]
     kind, _, rest = settings.reward.partition(":")
-    if kind == "python" and (code := Path(rest.rpartition(":")[0])).is_file():
-        inputs.append(manifest.describe_file(code))
-    folders = [
-        settings.model.weights,
-        settings.ptx.data,
-        *([Path(settings.reward)] if kind not in ("rule", "python") else []),
-    ]
-    for folder in folders:
-        if folder is not None and (folder / manifest.NAME).is_file():
+    files = [settings.data, *([Path(rest.rpartition(":")[0])] if kind == "python" else [])]
+    inputs = [manifest.describe_file(path) for path in files if path.is_file()]
+    reward = None if kind in ("rule", "python") else Path(settings.reward)
+    for folder in filter(None, (settings.model.weights, settings.ptx.data, reward)):
+        if (folder / manifest.NAME).is_file():
             inputs.append({"path": str(folder), "fingerprint": read_json(folder / manifest.NAME)["fingerprint"]})
-        elif folder is not None and (folder / "adapter_config.json").is_file():
-            inputs += [manifest.describe_file(path) for path in sorted(folder.glob("*.safetensors"))]
-        elif folder is not None:
-            inputs += [manifest.describe_file(path) for path in sorted(model_folder(folder).glob("*.safetensors"))]
+        else:
+            inputs += [manifest.describe_file(path) for path in sorted(folder.rglob("*.safetensors"))]
     return inputs
 
 
@@ -230,6 +223,7 @@ def _claim(out: Path, mark: str, overwrite: bool) -> str:
 def _train(settings: PpoSettings) -> dict[str, Any]:
     from transformers import AutoTokenizer, set_seed
 
+    from eval.draw import Vllm
     from eval.models import computes_in_bf16, default_device, load_model, model_folder
     from eval.prompts import encode_prompts
     from eval.scorer import make_reward
@@ -240,24 +234,21 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
     first, device = parallel.first(), default_device()
     assert settings.model.weights is not None
     folder = model_folder(settings.model.weights)
-    tokenizer_folder = settings.tokenizer or folder
+    beside = settings.tokenizer or folder
     try:
-        tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(beside, local_files_only=True)
     except (OSError, ValueError) as error:
-        found = f"holds no tokenizer ({str(error).splitlines()[0][:120]})"
-        raise InputError(tokenizer_folder, found, "give tokenizer=") from error
-    if tokenizer.eos_token_id is None:
         raise InputError(
-            tokenizer_folder, "names no eos_token, so no answer would end", "set it in tokenizer_config.json"
-        )
+            beside, f"holds no tokenizer ({str(error).splitlines()[0][:99]})", "give tokenizer="
+        ) from error
+    if tokenizer.eos_token_id is None:
+        raise InputError(beside, "names no eos_token, so no answer would end", "set it in tokenizer_config.json")
     prompts = encode_prompts(settings.data, tokenizer, settings.rollout.max_prompt, speak=first)
     set_seed(settings.seed)
     policy = load_model(folder, "cpu").float().to(device)
     rows, most = policy.get_input_embeddings().num_embeddings, policy.config.max_position_embeddings
     if len(tokenizer) > rows:
-        raise InputError(
-            folder, f"its embedding has {rows:,} rows, the tokenizer {len(tokenizer):,} pieces", "extend it"
-        )
+        raise InputError(folder, f"has {rows:,} rows for {len(tokenizer):,} pieces", "extend it: tokenizer embed")
     if settings.rollout.max_prompt + settings.rollout.max_new > most:
         found = f"max_prompt + max_new is longer than the model's {most:,} positions"
         raise ConfigError("rollout.max_prompt", found, f"give at most {most - settings.rollout.max_new:,}")
@@ -273,6 +264,8 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
     ptx, book = _open_ptx(settings.ptx.data, folder), metrics.Metrics(settings.out) if first else metrics.Silent()
     with progress("train", settings.steps, "steps") if first else nullcontext(_NoBar()) as bar:
         trainer = Ppo(settings, models, tokenizer, prompts, reward, ptx, precision, book, bar)
+        if settings.rollout.engine == "vllm":
+            trainer.vllm = Vllm(folder, settings.lora.rank, settings.rollout.max_prompt + settings.rollout.max_new)
         try:
             trainer.go()
         finally:
@@ -282,7 +275,7 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
             draw(settings.out, PANELS)
         raise KeyboardInterrupt
     about = {"precision": precision, "device": device.type, "devices": parallel.world(), "vocabulary": len(tokenizer)}
-    return parallel.by_first(lambda: _close(settings, models, tokenizer_folder, about))
+    return parallel.by_first(lambda: _close(settings, models, beside, about))
 
 
 class _NoBar:
@@ -308,41 +301,31 @@ def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[s
 
     out, rows = settings.out, metrics.read(settings.out)
     start, last, tail = rows[0], rows[-1], rows[-LAST_STEPS:]
+    ending = {key: sum(row[key] for row in tail) / len(tail) for key in (*(k for k, _ in PANELS), "loss", "finished")}
+    spread = start["reward_deviation"]
+    gain = f", {(ending['reward'] - start['reward']) / spread:+.2f} deviations of the first step's" if spread else ""
 
-    def ending(key: str) -> float:
-        return float(sum(row[key] for row in tail) / len(tail))
+    def arrow(name: str, key: str, note: str) -> list[str]:
+        return [name, f"{start[key]:.3f} → {ending[key]:.3f}", note]
 
     parameters = list(models.policy.parameters())
-    reward, deviation = ending("reward"), start["reward_deviation"]
-    gain = f"{(reward - start['reward']) / deviation:+.2f} standard deviations of the first" if deviation else "–"
     results = {
+        **{key: last[key] for key in ("tokens", "seconds", "tflops", "mfu", "data_wait")},
+        **about,
         "stage": "ppo",
         "loss_first": start["loss"],
-        "loss_last": ending("loss"),
+        "loss_last": ending["loss"],
         "loss_last_steps": len(tail),
-        "tokens": last["tokens"],
-        "seconds": last["seconds"],
         "tokens_per_second": last["tokens"] / last["seconds"],
-        "tflops": last["tflops"],
-        "mfu": last["mfu"],
-        "data_wait": last["data_wait"],
         "steps": settings.steps,
-        "scores": {"reward": [start["reward"], reward], "kl": [start["kl"], ending("kl")]},
-        "reward_deviation": deviation,
+        "scores": {key: [start[key], ending[key]] for key in ("reward", "kl")},
+        "reward_deviation": spread,
         "told": [
-            ["reward", f"{start['reward']:.4f} → {reward:.4f}", f"mean score, last {len(tail)} steps: {gain}"],
-            [
-                "KL",
-                f"{start['kl']:.3f} → {ending('kl'):.3f}",
-                f"nats an answer; beta ends at {last['kl_coefficient']:.4g}",
-            ],
-            ["entropy", f"{start['entropy']:.3f} → {ending('entropy'):.3f}", "nats a token"],
-            [
-                "length",
-                f"{start['length']:.1f} → {ending('length'):.1f}",
-                f"tokens; {ending('finished'):.0%} end by themselves",
-            ],
-            ["values", f"{ending('explained_variance'):.3f}", "share of the returns' variance that they foresee"],
+            arrow("reward", "reward", f"mean score, last {len(tail)} steps{gain}"),
+            arrow("KL", "kl", f"nats an answer; its price ends at {last['kl_coefficient']:.4g}"),
+            arrow("entropy", "entropy", "nats a token"),
+            arrow("length", "length", f"tokens an answer; {ending['finished']:.0%} end by themselves"),
+            arrow("explained variance", "explained_variance", "of the returns, by the values"),
             ["scored by", settings.reward, f"prompts {settings.data}"],
         ],
         "parameters": sum(parameter.numel() for parameter in parameters),
@@ -350,7 +333,6 @@ def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[s
         "rows": models.policy.get_input_embeddings().num_embeddings,
         "family": models.policy.config.model_type,
         "started_from": str(settings.model.weights),
-        **about,
         "name": out.name,
         "model": str(out / ("model" if models.adapter is None else FOLDER)),
         "curves": str(draw(out, PANELS)),

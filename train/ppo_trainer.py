@@ -24,7 +24,7 @@ import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from eval.draw import by_length, draw_answers
+from eval.draw import Vllm, by_length, draw_answers
 from eval.packing import IGNORED, batch
 from eval.prompts import Prompt
 from eval.scorer import Reward
@@ -120,6 +120,7 @@ class Ppo:
         self.tokenizer, self.ptx, self.precision, self.metrics, self.bar = tokenizer, ptx, precision, book, bar
         self.order, self.device = Order(len(prompts), settings.seed), models.policy.device
         self.step, self.coefficient = 0, settings.kl.coefficient
+        self.vllm: Vllm | None = None  # draws instead of generate
         self.stopped_by: str | None = None
         self.events: list[str] = []
         optim = settings.optim
@@ -223,17 +224,18 @@ class Ppo:
         low = self.step * settings.prompts + parallel.rank() * share
         chosen = [self.prompts[self.order[k]] for k in range(low, low + share) for _ in range(settings.rollouts)]
         ids, first = [prompt.ids for prompt in chosen], low * settings.rollouts
+        how: dict[str, Any] = {
+            "seed": settings.seed,
+            "longest": rollout.max_new,
+            "temperature": rollout.temperature,
+            "end": end,
+        }
+        numbers = range(first, first + len(ids))
         with self._autocast():
-            answers = draw_answers(
-                self.models.policy,
-                ids,
-                range(first, first + len(ids)),
-                seed=settings.seed,
-                longest=rollout.max_new,
-                temperature=rollout.temperature,
-                size=rollout.batch,
-                end=end,
-            )
+            if self.vllm is None:
+                answers = draw_answers(self.models.policy, ids, numbers, size=rollout.batch, **how)
+            else:
+                answers = self.vllm.draw(self.models.adapter, ids, numbers, **how)
         scores: Any
         try:
             scores = self.reward(chosen, answers)
@@ -252,8 +254,8 @@ class Ppo:
         everyone: list[Any] = [mine] * parallel.world()
         if parallel.world() > 1:
             dist.all_gather_object(everyone, mine)
-        for error in (part[2] for part in everyone if isinstance(part[2], UserError)):
-            raise error
+        for failed in (part[2] for part in everyone if isinstance(part[2], UserError)):
+            raise failed
         ids, answers, scores = ([x for part in everyone for x in part[n]] for n in range(3))
         every = {key: torch.cat([part[3][key] for part in everyone]) for key in KEYS}
         mask, points = every.pop("mask") > 0, torch.tensor(scores)
@@ -267,9 +269,13 @@ class Ppo:
 
     def _score(self, model: Any, head: ValueHead | None, prompts: Any, answers: Any, rows: list[int]) -> Scored:
         trained = self.settings.entropy_coefficient > 0 and torch.is_grad_enabled()
-        some = ([texts[i] for i in rows] for texts in (prompts, answers))
+        asked, given, temperature = (
+            [prompts[i] for i in rows],
+            [answers[i] for i in rows],
+            self.settings.rollout.temperature,
+        )
         with self._autocast():
-            return score_answers(model, head, *some, self.settings.rollout.temperature, entropy_trained=trained)
+            return score_answers(model, head, asked, given, temperature, entropy_trained=trained)
 
     def _autocast(self) -> Any:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
@@ -419,5 +425,5 @@ def _sum_over_processes(tensors: Sequence[Tensor]) -> None:
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors]).to(device)
     dist.all_reduce(flat)
-    for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+    for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
         tensor.copy_(part.view_as(tensor))

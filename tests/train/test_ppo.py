@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -377,6 +379,45 @@ def test_lora_trains_the_adapter_alone_and_its_reference_is_the_base(world, tmp_
     assert not torch.allclose(before, after, atol=1e-3)
 
 
+class FakeVllm:
+    """Draws by the real adapter that it is handed, as the real one would, over its own copy of the base."""
+
+    def __init__(self, model, **settings):
+        self.base, self.settings, self.seen = model, settings, []
+
+    def generate(self, prompts, params, *, use_tqdm, lora_request):
+        from peft import PeftModel
+
+        from eval.draw import draw_answers
+        from eval.models import load_model
+
+        tuned = PeftModel.from_pretrained(load_model(Path(self.base), "cpu"), lora_request.path).eval()
+        self.seen.append(lora_request.number)
+        ids = [prompt["prompt_token_ids"] for prompt in prompts]
+        seeds, one = [p.seed for p in params], params[0]
+        how = {"longest": one.max_tokens, "temperature": one.temperature, "end": one.stop_token_ids[0]}
+        drawn = draw_answers(tuned.get_base_model(), ids, seeds, seed=0, size=64, **how)
+        return [SimpleNamespace(outputs=[SimpleNamespace(token_ids=tuple(answer))]) for answer in drawn]
+
+
+def test_vllm_draws_from_the_policy_as_it_stands(world, tmp_path, monkeypatch):
+    lora = ("tune=lora", "rollout.engine=vllm", "optim.lr=2e-2", "steps=6")
+    with pytest.raises(ConfigError, match="vllm is not installed"):
+        run(world, tmp_path / "none", *lora)
+    fake = SimpleNamespace(LLM=FakeVllm, SamplingParams=SimpleNamespace)
+    request = SimpleNamespace(LoRARequest=lambda name, number, path: SimpleNamespace(number=number, path=path))
+    monkeypatch.setitem(sys.modules, "vllm", fake)
+    monkeypatch.setitem(sys.modules, "vllm.lora", SimpleNamespace(request=request))
+    monkeypatch.setitem(sys.modules, "vllm.lora.request", request)
+    run(world, tmp_path / "run", *lora)
+    rows = figures(tmp_path / "run")
+    assert rows[0]["kl"] == pytest.approx(0, abs=1e-5)
+    assert rows[-1]["kl"] > 0.1  # an engine that kept the first adapter would draw from the reference
+    assert rows[-1]["reward"] > rows[0]["reward"] + rows[0]["reward_deviation"] / 2
+    with pytest.raises(ConfigError, match="on one device"):
+        run(world, tmp_path / "full", "rollout.engine=vllm")
+
+
 def test_recomputed_activations_change_nothing(world, uncut, noisy, tmp_path):
     run(world, tmp_path / "run", *FEW, noisy, "recompute=full")
     near(tmp_path / "run", uncut, 1e-5)
@@ -430,6 +471,12 @@ def test_what_does_not_go_together_is_one_line(world, tmp_path, change, said):
     with pytest.raises(ConfigError, match=said) as caught:
         run(world, tmp_path / "run", *change)
     assert "\n" not in str(caught.value)
+
+
+def test_a_reward_function_that_fails_is_one_line(world, tmp_path):
+    (tmp_path / "r.py").write_text("def f(prompts, answers):\n    raise ValueError('no')\n")
+    with pytest.raises(InputError, match=r"raised ValueError: no \(r\.py:2\)"):
+        run(world, tmp_path / "run", f"reward=python:{tmp_path}/r.py:f", "steps=1")
 
 
 def test_a_damaged_value_head_and_a_nan_are_one_line(world, tmp_path, capsys):
