@@ -113,6 +113,9 @@ class PpoSettings:
     steps: int = setting(200, "batches of answers", check=at_least(1))
     prompts: int = setting(32, "prompts a step, on all devices together", check=at_least(1))
     rollouts: int = setting(2, "answers to each prompt", check=at_least(1))
+    estimator: Literal["gae", "grpo", "rloo"] = setting(
+        "gae", "of advantages: from the value head, or from the other answers to a prompt (stages grpo and rloo)"
+    )
     epochs: int = setting(4, "passes over a step's answers", check=at_least(1))
     minibatch: int = setting(32, "answers in an update, on all devices together", check=at_least(1))
     micro_batch: int = setting(8, "answers a device at once", check=at_least(1))
@@ -148,6 +151,8 @@ def check(settings: PpoSettings) -> None:
     check_tune(settings.tune, settings.model)
     if settings.lora.dropout:
         raise ConfigError("lora.dropout", "makes the policy another one at each pass", "PPO takes lora.dropout=0")
+    if settings.estimator != "gae" and settings.rollouts < 2:
+        raise ConfigError("rollouts", f"{settings.estimator} compares answers to one prompt", "give at least 2")
     if settings.rollout.engine == "vllm" and (settings.tune != "lora" or parallel.world() > 1):
         found = "vllm is handed the adapter at each step, on one device"
         raise ConfigError("rollout.engine", found, "use tune=lora on one device, or engine=hf")
@@ -160,12 +165,13 @@ def check(settings: PpoSettings) -> None:
             raise ConfigError(key, f"{count} is no multiple of {parallel.world()} devices", "give a multiple")
 
 
-def train_ppo(settings: PpoSettings, *, overwrite: bool = False) -> dict[str, Any]:
+def train_ppo(settings: PpoSettings, *, overwrite: bool = False, stage: str = "ppo") -> dict[str, Any]:
     """Run the stage.
 
     Args:
         settings: The run's.
         overwrite: Replace a run of other settings in the same folder.
+        stage: Its name.
 
     Returns:
         The results that are in the manifest and in the summary.
@@ -183,8 +189,8 @@ def train_ppo(settings: PpoSettings, *, overwrite: bool = False) -> dict[str, An
         if parallel.by_first(lambda: _claim(settings.out, mark, overwrite)) == "complete":
             if parallel.first():
                 note(f"{settings.out}: this run is complete, nothing to do")
-            return dict(manifest.read(settings.out, "run", "train stage=ppo").results)
-        results = _train(settings)
+            return dict(manifest.read(settings.out, "run", f"train stage={stage}").results)
+        results = {"stage": stage, **_train(settings)}
 
         def complete() -> None:
             files = [
@@ -192,7 +198,7 @@ def train_ppo(settings: PpoSettings, *, overwrite: bool = False) -> dict[str, An
                 for path in sorted(settings.out.rglob("*"))
                 if path.is_file() and "checkpoints" not in path.parts and path.name != manifest.UNFINISHED
             ]
-            made = manifest.Manifest("run", mark, {"stage": "ppo", **plain}, inputs, files=files, results=results)
+            made = manifest.Manifest("run", mark, {"stage": stage, **plain}, inputs, files=files, results=results)
             manifest.write(settings.out, made)
 
         parallel.by_first(complete)
@@ -252,7 +258,9 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
     if settings.rollout.max_prompt + settings.rollout.max_new > most:
         found = f"max_prompt + max_new is longer than the model's {most:,} positions"
         raise ConfigError("rollout.max_prompt", found, f"give at most {most - settings.rollout.max_new:,}")
-    head = value_head.load_or_fresh(folder, policy.config.hidden_size, speak=first).to(device)
+    head = value_head.load_or_fresh(folder, policy.config.hidden_size, speak=first and settings.estimator == "gae").to(
+        device
+    )
     adapter = None
     if settings.tune == "lora":
         adapter = add_adapter(policy, settings.lora, folder, len(tokenizer))
@@ -312,7 +320,6 @@ def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[s
     results = {
         **{key: last[key] for key in ("tokens", "seconds", "tflops", "mfu", "data_wait")},
         **about,
-        "stage": "ppo",
         "loss_first": start["loss"],
         "loss_last": ending["loss"],
         "loss_last_steps": len(tail),
@@ -343,10 +350,11 @@ def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[s
         if models.adapter is None:
             models.policy.config.use_cache = True
             models.policy.save_pretrained(temporary)
-            write_card(temporary, results)
+            write_card(temporary, {"stage": settings.estimator, **results})
         else:
             models.adapter.save_pretrained(temporary, selected_adapters=["default"], save_embedding_layers=False)
-        value_head.save(models.head, temporary)
+        if settings.estimator == "gae":
+            value_head.save(models.head, temporary)
         for path in sorted(file for pattern in TOKENIZER_FILES for file in tokenizer.glob(pattern)):
             (temporary / path.name).write_bytes(path.read_bytes())
     return results

@@ -68,19 +68,37 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float)
     return out, out + values
 
 
-def policy_losses(
-    logp: Tensor, drawn: Tensor, advantages: Tensor, mask: Tensor, clip: float
-) -> tuple[Tensor, Tensor, Tensor]:
+def group_advantages(scores: Tensor, size: int, *, leave_one_out: bool) -> Tensor:
+    """Return how much better each answer is than the others to its prompt, shape (answers,).
+
+    With leave_one_out its score minus the mean of the others' (RLOO: Ahmadian et al., arXiv 2402.14740, section 3.3),
+    else its distance from the group's mean in standard deviations (GRPO: Shao et al., arXiv 2402.03300, section 4.1.2).
+
+    Args:
+        scores: Of the answers, those to one prompt one after another.
+        size: Answers to a prompt, at least two.
+        leave_one_out: Which of the two.
+    """
+    groups = scores.view(-1, size)
+    apart = groups - groups.mean(1, keepdim=True)
+    return (apart * size / (size - 1) if leave_one_out else apart / (groups.std(1, keepdim=True) + 1e-4)).view(-1)
+
+
+def kl_terms(logp: Tensor, other: Tensor, mask: Tensor) -> Tensor:
+    """Return q / p - log(q / p) - 1 a token, never negative; its mean under p is KL(p, q) (GRPO, equation 4)."""
+    change = torch.where(mask, other - logp, 0)
+    return change.exp() - change - 1
+
+
+def policy_losses(logp: Tensor, drawn: Tensor, advantages: Tensor, mask: Tensor, clip: float) -> tuple[Tensor, Tensor]:
     """Return -min(r A, clip(r, 1 - eps, 1 + eps) A), r = pi_now / pi_drawn (Schulman 2017, section 3, equation 7).
 
     Returns:
-        The losses; whether the clip holds a token's gradient back; and r - 1 - log r, whose mean is KL(drawn, now).
+        The losses, and whether the clip holds a token's gradient back.
     """
-    change = torch.where(mask, logp - drawn, 0)
-    ratio = change.exp()
+    ratio = torch.where(mask, logp - drawn, 0).exp()
     plain, clipped = -ratio * advantages, -ratio.clamp(1 - clip, 1 + clip) * advantages
-    losses = torch.where(mask, torch.maximum(plain, clipped), 0)
-    return losses, (clipped > plain) & mask, (ratio - 1 - change).detach()
+    return torch.where(mask, torch.maximum(plain, clipped), 0), (clipped > plain) & mask
 
 
 def value_losses(values: Tensor, drawn: Tensor, returns: Tensor, mask: Tensor, clip: float | None) -> Tensor:

@@ -259,10 +259,17 @@ class Ppo:
         ids, answers, scores = ([x for part in everyone for x in part[n]] for n in range(3))
         every = {key: torch.cat([part[3][key] for part in everyone]) for key in KEYS}
         mask, points = every.pop("mask") > 0, torch.tensor(scores)
-        rewards = ppo_math.token_rewards(points, every["logp"], every["reference"], mask, self.coefficient)
-        if settings.whiten_rewards:
-            rewards = ppo_math.whiten(rewards, mask, centre=False)
-        advantages, returns = ppo_math.gae(rewards, every["values"], mask, settings.gamma, settings.lam)
+        if settings.estimator == "gae":
+            rewards = ppo_math.token_rewards(points, every["logp"], every["reference"], mask, self.coefficient)
+            if settings.whiten_rewards:
+                rewards = ppo_math.whiten(rewards, mask, centre=False)
+            advantages, returns = ppo_math.gae(rewards, every["values"], mask, settings.gamma, settings.lam)
+        else:
+            rloo = settings.estimator == "rloo"  # the penalty is in its score; GRPO has it in the loss
+            kls = ppo_math.answer_kl(every["logp"], every["reference"], mask)
+            better = points - self.coefficient * kls if rloo else points
+            better = ppo_math.group_advantages(better, settings.rollouts, leave_one_out=rloo)
+            advantages, returns = better[:, None] * mask, torch.zeros_like(every["logp"])
         if settings.whiten_advantages:
             advantages = ppo_math.whiten(advantages, mask, centre=True)
         return Batch(ids, answers, points, mask=mask, advantages=advantages, returns=returns, **every)
@@ -320,12 +327,23 @@ class Ppo:
         )
         some = (batch.logp, batch.advantages, batch.values, batch.returns)
         drawn, advantages, before, returns = (x[rows, : now.mask.shape[1]].to(self.device) for x in some)
-        policy, clipped, change = ppo_math.policy_losses(now.logp, drawn, advantages, now.mask, settings.clip)
+        if settings.estimator == "rloo":  # the whole answer is one action, and each counts the same
+            whole = [torch.where(now.mask, x, 0).sum(1, keepdim=True) for x in (now.logp, drawn)]
+            one, per = torch.ones_like(now.mask[:, :1]), tokens / settings.minibatch
+            policy, clipped = (
+                per * x for x in ppo_math.policy_losses(whole[0], whole[1], advantages[:, :1], one, settings.clip)
+            )
+        else:
+            policy, clipped = ppo_math.policy_losses(now.logp, drawn, advantages, now.mask, settings.clip)
         value = ppo_math.value_losses(now.values, before, returns, now.mask, settings.value_clip)
-        bonus = torch.where(now.mask, now.entropy, 0)
-        loss = policy + settings.value_coefficient * value - settings.entropy_coefficient * bonus
-        torch.autograd.backward(loss.sum() / tokens)
-        return torch.stack([x.detach().sum() for x in (policy, value, bonus, clipped, change)]).double().cpu() / tokens
+        bonus, moved = torch.where(now.mask, now.entropy, 0), ppo_math.kl_terms(drawn, now.logp, now.mask)
+        losses = [policy.sum(), settings.value_coefficient * value.sum(), -settings.entropy_coefficient * bonus.sum()]
+        if settings.estimator == "grpo":  # times the ratio: that makes its gradient the KL's (arXiv 2512.02556)
+            reference = batch.reference[rows, : now.mask.shape[1]].to(self.device)
+            ratio = torch.where(now.mask, now.logp - drawn, 0).exp()
+            losses.append(self.coefficient * (ratio * ppo_math.kl_terms(now.logp, reference, now.mask)).sum())
+        torch.autograd.backward(torch.stack(losses).sum() / tokens)
+        return torch.stack([x.detach().sum() for x in (policy, value, bonus, clipped, moved)]).double().cpu() / tokens
 
     def backward_ptx(self, shards: TokenShards, number: int) -> float:
         """Add the gradient of an update's pre-training loss; returns this device's part of the loss."""

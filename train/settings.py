@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -51,28 +52,33 @@ def _plan_pt(settings: Any, as_json: bool) -> None:
     emit_json(plan.as_json(found)) if as_json else plan.print_plan(found, settings)
 
 
-def _ppo_settings() -> type[Any]:
-    from train.ppo import PpoSettings
+def _reinforcing(name: str, doc: str) -> Stage:
+    """Return a stage on PPO's loop: module ``train.<name>``, with ``<Name>Settings`` and ``train_<name>``."""
 
-    return PpoSettings
+    def settings() -> type[Any]:
+        found: type[Any] = getattr(import_module(f"train.{name}"), f"{name.capitalize()}Settings")
+        return found
+
+    def run(loaded: Loaded[Any], overwrite: bool) -> dict[str, Any]:
+        results: dict[str, Any] = getattr(import_module(f"train.{name}"), f"train_{name}")(
+            loaded.value, overwrite=overwrite
+        )
+        return results
+
+    def plan(settings: Any, as_json: bool) -> None:
+        raise ConfigError("--plan", f"counts stage=pt, not {name}", "plan pt with the same model")
+
+    return Stage(name, doc, settings, run, plan)
 
 
-def _run_ppo(loaded: Loaded[Any], overwrite: bool) -> dict[str, Any]:
-    from train.ppo import train_ppo
-
-    return train_ppo(loaded.value, overwrite=overwrite)
-
-
-def _plan_ppo(settings: Any, as_json: bool) -> None:
-    raise ConfigError("--plan", "counts stage=pt alone in this version", "leave it out")
-
-
-PPO = Stage("ppo", "reinforcement from a reward model or function, by PPO", _ppo_settings, _run_ppo, _plan_ppo)
+PPO = _reinforcing("ppo", "reinforcement from a reward model or function: PPO, with a value head")
 STAGES: Mapping[str, Stage] = MappingProxyType(
     {
         "pt": Stage("pt", "pre-training, fresh or continued, on token shards", _pt_settings, _run_pt, _plan_pt),
         "ppo": PPO,
         "rl": PPO,  # its other name
+        "grpo": _reinforcing("grpo", "reinforcement from groups of answers: GRPO"),
+        "rloo": _reinforcing("rloo", "reinforcement from groups of answers: REINFORCE, leave one out"),
     }
 )
 

@@ -89,7 +89,7 @@ def learned(out):
     last = sum(row["reward"] for row in rows[-3:]) / 3
     return (
         last >= rows[0]["reward"] + 2 * rows[0]["reward_deviation"],
-        max(row["kl"] for row in rows) <= 6,
+        max(row["kl"] for row in rows) <= 8,
         max(row["step_kl"] for row in rows) <= 0.2,
     )
 
