@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from eval.draw import Vllm, by_length, draw_answers
-from eval.packing import IGNORED, batch
+from eval.packing import IGNORED
+from eval.packing import batch as packed
 from eval.prompts import Prompt
 from eval.scorer import Reward
 from tokenizer.shards import TokenShards
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 SAMPLES = "samples.jsonl"
 KEYS = ("logp", "reference", "values", "entropy", "mask")  # of each token
-FIGURES = ("policy_loss", "value_loss", "bonus", "clip_share", "step_kl")  # means over a step's updates
+FIGURES = ("policy_loss", "value_loss", "bonus", "clip_share", "step_kl", "penalty")  # means over a step's updates
 
 
 class NotFinite(GateFailed):
@@ -131,8 +132,14 @@ class Ppo:
         self.optimizer = torch.optim.AdamW(groups, optim.lr, (optim.beta1, optim.beta2), optim.epsilon)
         if settings.recompute == "full":
             models.policy.gradient_checkpointing_enable({"use_reentrant": False})
-        self.meter = Meter(shape_of(models.policy), settings.rollout.max_new, devices=parallel.world())
-        self.meter.flops *= 1 + settings.epochs  # drawing, scoring and reference: a forward pass each, a third
+        shape, length = (
+            shape_of(models.policy),
+            settings.rollout.max_new + sum(len(p.ids) for p in prompts) // len(prompts),
+        )
+        self.meter = Meter(shape, length, devices=parallel.world())  # drawing, scoring, reference: a third of it each
+        frozen = 0 if models.adapter is None else shape.parameters - shape.input_embedding
+        trained = replace(shape, frozen=frozen).flops_per_token(length)
+        self.meter.flops += settings.epochs * trained / parallel.world()
 
     def go(self) -> None:
         """Train to the end or to a stop signal, from the newest complete checkpoint on.
@@ -224,18 +231,13 @@ class Ppo:
         low = self.step * settings.prompts + parallel.rank() * share
         chosen = [self.prompts[self.order[k]] for k in range(low, low + share) for _ in range(settings.rollouts)]
         ids, first = [prompt.ids for prompt in chosen], low * settings.rollouts
-        how: dict[str, Any] = {
-            "seed": settings.seed,
-            "longest": rollout.max_new,
-            "temperature": rollout.temperature,
-            "end": end,
-        }
+        how: dict[str, Any] = {"longest": rollout.max_new, "temperature": rollout.temperature, "end": end}
         numbers = range(first, first + len(ids))
         with self._autocast():
             if self.vllm is None:
-                answers = draw_answers(self.models.policy, ids, numbers, size=rollout.batch, **how)
+                answers = draw_answers(self.models.policy, ids, numbers, seed=settings.seed, size=rollout.batch, **how)
             else:
-                answers = self.vllm.draw(self.models.adapter, ids, numbers, **how)
+                answers = self.vllm.draw(self.models.adapter, ids, numbers, seed=settings.seed, **how)
         scores: Any
         try:
             scores = self.reward(chosen, answers)
@@ -276,12 +278,9 @@ class Ppo:
 
     def _score(self, model: Any, head: ValueHead | None, prompts: Any, answers: Any, rows: list[int]) -> Scored:
         trained = self.settings.entropy_coefficient > 0 and torch.is_grad_enabled()
-        asked, given, temperature = (
-            [prompts[i] for i in rows],
-            [answers[i] for i in rows],
-            self.settings.rollout.temperature,
-        )
+        asked, given = [prompts[i] for i in rows], [answers[i] for i in rows]
         with self._autocast():
+            temperature = self.settings.rollout.temperature
             return score_answers(model, head, asked, given, temperature, entropy_trained=trained)
 
     def _autocast(self) -> Any:
@@ -310,7 +309,8 @@ class Ppo:
         *means, ptx = (totals / updates).tolist()
         figures = dict(zip(FIGURES, means, strict=True))
         loss = figures["policy_loss"] + settings.value_coefficient * figures["value_loss"]
-        loss += settings.ptx.coefficient * ptx - settings.entropy_coefficient * figures.pop("bonus")
+        loss += figures.pop("penalty") + settings.ptx.coefficient * ptx
+        loss -= settings.entropy_coefficient * figures.pop("bonus")
         return {"loss": loss, **figures, **({} if self.ptx is None else {"ptx_loss": ptx})}, worst
 
     def backward(self, batch: Batch, rows: list[int], tokens: int) -> Tensor:
@@ -321,35 +321,33 @@ class Ppo:
             rows: Which answers.
             tokens: Of the minibatch's answers, on all devices.
         """
-        settings, now = (
-            self.settings,
-            self._score(self.models.policy, self.models.head, batch.prompts, batch.answers, rows),
-        )
-        some = (batch.logp, batch.advantages, batch.values, batch.returns)
-        drawn, advantages, before, returns = (x[rows, : now.mask.shape[1]].to(self.device) for x in some)
+        settings, models = self.settings, self.models
+        now = self._score(models.policy, models.head, batch.prompts, batch.answers, rows)
+        some = (batch.logp, batch.advantages, batch.values, batch.returns, batch.reference)
+        drawn, advantages, before, returns, held = (x[rows, : now.mask.shape[1]].to(self.device) for x in some)
+        penalty = torch.zeros_like(drawn)
         if settings.estimator == "rloo":  # the whole answer is one action, and each counts the same
-            whole = [torch.where(now.mask, x, 0).sum(1, keepdim=True) for x in (now.logp, drawn)]
-            one, per = torch.ones_like(now.mask[:, :1]), tokens / settings.minibatch
-            policy, clipped = (
-                per * x for x in ppo_math.policy_losses(whole[0], whole[1], advantages[:, :1], one, settings.clip)
-            )
+            ours, theirs = (torch.where(now.mask, x, 0).sum(1, keepdim=True) for x in (now.logp, drawn))
+            one, each = torch.ones_like(now.mask[:, :1]), tokens / settings.minibatch
+            policy, clipped = ppo_math.policy_losses(ours, theirs, advantages[:, :1], one, settings.clip)
+            policy, clipped = each * policy, each * clipped
         else:
             policy, clipped = ppo_math.policy_losses(now.logp, drawn, advantages, now.mask, settings.clip)
+        if settings.estimator == "grpo":  # times the ratio: that makes its gradient the KL's (arXiv 2512.02556)
+            ratio = torch.where(now.mask, now.logp - drawn, 0).exp()
+            penalty = self.coefficient * ratio * ppo_math.kl_terms(now.logp, held, now.mask)
         value = ppo_math.value_losses(now.values, before, returns, now.mask, settings.value_clip)
         bonus, moved = torch.where(now.mask, now.entropy, 0), ppo_math.kl_terms(drawn, now.logp, now.mask)
-        losses = [policy.sum(), settings.value_coefficient * value.sum(), -settings.entropy_coefficient * bonus.sum()]
-        if settings.estimator == "grpo":  # times the ratio: that makes its gradient the KL's (arXiv 2512.02556)
-            reference = batch.reference[rows, : now.mask.shape[1]].to(self.device)
-            ratio = torch.where(now.mask, now.logp - drawn, 0).exp()
-            losses.append(self.coefficient * (ratio * ppo_math.kl_terms(now.logp, reference, now.mask)).sum())
-        torch.autograd.backward(torch.stack(losses).sum() / tokens)
-        return torch.stack([x.detach().sum() for x in (policy, value, bonus, clipped, moved)]).double().cpu() / tokens
+        loss = policy.sum() + penalty.sum() + settings.value_coefficient * value.sum()
+        torch.autograd.backward((loss - settings.entropy_coefficient * bonus.sum()) / tokens)
+        figures = torch.stack([x.detach().sum() for x in (policy, value, bonus, clipped, moved, penalty)])
+        return figures.double().cpu() / tokens
 
     def backward_ptx(self, shards: TokenShards, number: int) -> float:
         """Add the gradient of an update's pre-training loss; returns this device's part of the loss."""
         settings, total = self.settings.ptx, 0.0
         rows, order = self.models.policy.get_input_embeddings().num_embeddings, Order(len(shards), self.settings.seed)
-        whole = batch(shards, [order[number * settings.sequences + n] for n in range(settings.sequences)], rows)
+        whole = packed(shards, [order[number * settings.sequences + n] for n in range(settings.sequences)], rows)
         count = int((whole["labels"][:, 1:] != IGNORED).sum())
         mine = {key: x[parallel.rank() :: parallel.world()].to(self.device) for key, x in whole.items()}
         for at in range(0, len(mine["labels"]), self.settings.micro_batch):
@@ -400,9 +398,8 @@ class Ppo:
         """Write a checkpoint: what is trained, and all that the next step depends on."""
 
         def write(folder: Path) -> None:
-            save_file(
-                {n: p.detach().cpu().contiguous() for n, p in self.models.tuned.items()}, folder / checkpoint.MODEL
-            )
+            tuned = {name: p.detach().cpu().contiguous() for name, p in self.models.tuned.items()}
+            save_file(tuned, folder / checkpoint.MODEL)
             value_head.save(self.models.head, folder)
             state = {
                 "cursor": self.step * self.settings.prompts,
@@ -427,7 +424,9 @@ class Ppo:
         """
         if not value_head.load(path, self.models.head):
             raise InputError(path, f"has no {value_head.NAME}, so it is none of stage=ppo", "remove it, or the run")
-        self.models.policy.load_state_dict(load_file(path / checkpoint.MODEL), strict=False)
+        found = load_file(path / checkpoint.MODEL)
+        assert found.keys() == self.models.tuned.keys(), found.keys() ^ self.models.tuned.keys()
+        self.models.policy.load_state_dict(found, strict=False)  # what is frozen is not in it
         state = checkpoint.read_state(path)
         self.step, self.coefficient = checkpoint.step_of(path), float(state["kl_coefficient"])
         self.meter.resume(int(state["tokens"]), float(state["seconds"]))

@@ -89,14 +89,14 @@ def test_advantages_and_loss_are_those_of_trl(world, tmp_path, name):
     theirs.model.train()
     loss = theirs._compute_loss(theirs.model, inputs)
     loss.backward()
-    if name == "RLOO":  # GRPO's has the penalty in it, ours is told without
-        assert float(figures[0]) == pytest.approx(float(loss.detach()), abs=1e-6)
+    assert float(figures[0] + figures[5]) == pytest.approx(float(loss.detach()), abs=1e-6)
     for ours, other in zip(policy.parameters(), theirs.model.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, other.grad, atol=1e-6, rtol=1e-4)
     assert any(p.grad.abs().max() > 1e-3 for p in policy.parameters())
 
 
-@pytest.mark.parametrize(("stage", "coefficient"), [("grpo", "0.1"), ("rloo", "0.05")])
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "coefficient"), [("grpo", "0.04"), ("rloo", "0.07")])
 def test_it_raises_the_reward_and_stays_near_the_reference(world, tmp_path, stage, coefficient):
     line = [f"stage={stage}", *words(world, tmp_path / "run", *GROUP, f"kl.coefficient={coefficient}")[1:]]
     found, loaded = resolve(line)
