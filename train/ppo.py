@@ -308,7 +308,7 @@ def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[s
     from train.summary import write_card
 
     out, rows = settings.out, metrics.read(settings.out)
-    start, last, tail = rows[0], rows[-1], rows[-LAST_STEPS:]
+    start, last, tail = rows[0], rows[-1], rows[-min(LAST_STEPS, -(-len(rows) // 3)) :]  # of a short run, a third
     ending = {key: sum(row[key] for row in tail) / len(tail) for key in (*(k for k, _ in PANELS), "loss", "finished")}
     spread = start["reward_deviation"]
     gain = f", {(ending['reward'] - start['reward']) / spread:+.2f} deviations of the first step's" if spread else ""
