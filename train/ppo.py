@@ -325,7 +325,8 @@ def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[s
         "loss_last_steps": len(tail),
         "tokens_per_second": last["tokens"] / last["seconds"],
         "steps": settings.steps,
-        "scores": {key: [start[key], ending[key]] for key in ("reward", "kl")},
+        **{key: [start[key], ending[key]] for key in ("reward", "kl")},
+        "scores": {},  # nothing is held out: the reward is of answers drawn in training
         "reward_deviation": spread,
         "told": [
             arrow("reward", "reward", f"mean score, last {len(tail)} steps{gain}"),

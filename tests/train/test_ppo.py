@@ -105,7 +105,7 @@ def test_it_raises_the_reward_and_stays_near_the_reference(whole):
     assert learned(out) == (True, True, True)
     first = metrics.read(out)[0]
     assert first["kl"] == pytest.approx(0, abs=1e-5)
-    assert results["scores"]["reward"][1] > first["reward"] + 2 * first["reward_deviation"]
+    assert results["reward"][1] > first["reward"] + 2 * first["reward_deviation"]
 
 
 def flipped(world, monkeypatch):
