@@ -58,6 +58,8 @@ class Stage:
 
 
 WEIGHTS = "a run or a model"
+REINFORCED = f"{WEIGHTS}; prompts; a reward model or function"
+OTHER_NAMES = MappingProxyType({"rl": "ppo"})
 STAGES: Mapping[str, Stage] = MappingProxyType(
     {
         stage.name: stage
@@ -68,6 +70,13 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
             Stage(
                 "dpo", "直接偏好优化", "direct preference optimisation", f"{WEIGHTS}; preference pairs", "a chat model"
             ),
+            Stage(
+                "ppo", "强化学习 (PPO)", "reinforcement with a value head", REINFORCED, "a chat model, its value head"
+            ),
+            Stage(
+                "grpo", "组内相对强化学习 (GRPO)", "reinforcement from groups of answers", REINFORCED, "a chat model"
+            ),
+            Stage("rloo", "留一法强化学习 (RLOO)", "REINFORCE, leave one out", REINFORCED, "a chat model"),
             Stage("kto", "单条评价优化", "learning from rated answers", f"{WEIGHTS}; rated answers", "a chat model"),
         )
     }
@@ -118,6 +127,7 @@ def resolve(words: Sequence[str], *, planning: bool = False) -> tuple[Stage, Loa
             )
         name = name or in_file
         layers.append(Layer(path.name, values))
+    name = OTHER_NAMES.get(name, name)
     if name is None:
         raise ConfigError("stage", "is not set", f"say which with stage=: {', '.join(STAGES)}")
     if name not in STAGES:

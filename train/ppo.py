@@ -1,0 +1,361 @@
+"""Stage ppo (its other name: rl): a policy is taught by scores of its own answers, held near the model it came from.
+
+A step draws answers to a batch of prompts, has each scored by ``reward``, charges each token for leaving the reference
+(KL), and updates the policy and its value head a few times on them (``train.ppo_trainer``; the arithmetic, with its
+papers, is ``train.ppo_math``). Four models, as many in memory as there must be:
+
+    tune=lora   one base: the policy is the base with its adapter, the reference the same base with the adapter off
+    tune=full   the policy and a frozen copy of it
+    values      a head of width + 1 numbers on the policy's own states
+    reward      a model of its own without gradients; the same base with its own adapter, if it is one; or a function
+
+Bytes a parameter, fp32 weights: lora 4, full 20 (weights, gradients, two moments, copy), and the reward model's. Beside
+what every stage leaves (``train.pt``) the folder holds ``samples.jsonl``: each step's first answers with their scores.
+Cost of a step: (1 + epochs) times a training step on the same tokens, and the drawing.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tokenizer.shards import TokenShards
+from train import metrics, parallel
+from train.checkpoint import CheckpointSettings
+from train.lora import FOLDER, LoraSettings, add_adapter, check_tune
+from train.model import ModelSettings
+from train.schedule import OptimSettings
+from workbench import manifest
+from workbench.config import as_dict, at_least, between, section, setting
+from workbench.console import note, progress
+from workbench.errors import ConfigError, InputError, OutputError
+from workbench.files import atomic_path, read_json, sha256_file
+
+if TYPE_CHECKING:
+    from train.ppo_trainer import Models
+
+LAST_STEPS = 10
+UNMARKED = ("out", "checkpoint", "samples")  # settings that change no result
+TOKENIZER_FILES = (
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab*",
+    "merges.txt",
+    "chat_template*",
+)
+PANELS = (
+    ("reward", "reward: mean score of the answers"),
+    ("kl", "KL to the reference (nats an answer)"),
+    ("entropy", "entropy (nats a token)"),
+    ("clip_share", "share of tokens held back by the clip"),
+    ("value_loss", "value loss"),
+    ("explained_variance", "explained variance of the values"),
+    ("length", "length of answers (tokens)"),
+    ("grad_norm", "gradient norm"),
+)
+
+
+@dataclass(frozen=True)
+class PpoOptimSettings(OptimSettings):
+    """AdamW for a policy: a tenth of fine-tuning's rate, no decay towards zero, and Adam's larger epsilon."""
+
+    lr: float = setting(1e-5, "peak learning rate", check=at_least(0))
+    schedule: Literal["cosine", "wsd", "linear", "constant"] = setting("linear", "after the warm-up")
+    warmup: int = setting(5, "steps of linear warm-up", check=at_least(0))
+    weight_decay: float = setting(0.0, "AdamW weight decay, not on norms and biases", check=at_least(0))
+    epsilon: float = setting(1e-5, "AdamW epsilon: early gradients are small, and 1e-8 would blow them up")
+
+
+@dataclass(frozen=True)
+class KlSettings:
+    """The penalty for leaving the reference (Ziegler et al., arXiv 1909.08593, section 2.2)."""
+
+    coefficient: float = setting(0.1, "beta at the beginning: reward that a nat costs", check=at_least(0))
+    target: float | None = setting(
+        6.0, "nats an answer that beta is steered to; none: beta stays", check=at_least(1e-6)
+    )
+    rate: float = setting(0.1, "of the steering: beta changes by at most a fifth of it a step", check=between(0, 1))
+
+
+@dataclass(frozen=True)
+class RolloutSettings:
+    """Drawing answers."""
+
+    max_prompt: int = setting(512, "tokens of a prompt; of a longer one the last are kept, told", check=at_least(1))
+    max_new: int = setting(128, "tokens of an answer at most", check=at_least(1))
+    temperature: float = setting(1.0, "of the softmax that is drawn from", check=at_least(0.01))
+    batch: int = setting(16, "answers drawn at once on a device", check=at_least(1))
+    engine: Literal["hf", "vllm"] = setting("hf", "vllm: if it is installed, with tune=lora, on one device")
+    unfinished: float | None = setting(None, "score of an answer cut off at max_new; none: as the reward has it")
+
+
+@dataclass(frozen=True)
+class PtxSettings:
+    """PPO-ptx: the pre-training loss beside PPO's (Ouyang et al., arXiv 2203.02155, section 3.5, equation 2)."""
+
+    data: Path | None = setting(None, "token shards of the policy's tokenizer; none: no such loss")
+    coefficient: float = setting(1.0, "gamma: its weight, on the mean loss a token", check=at_least(0))
+    sequences: int = setting(8, "sequences beside each minibatch, on all devices", check=at_least(1))
+
+
+@dataclass(frozen=True)
+class PpoSettings:
+    """Everything about a PPO run."""
+
+    data: Path = setting(doc='prompts: a jsonl of {"prompt": text or messages}')
+    reward: str = setting(doc="a reward model's folder, python:FILE.py:FUNCTION, rule:length:50 or rule:share:TEXT")
+    tokenizer: Path | None = setting(None, "the policy's tokenizer; none: what stands beside the model")
+    out: Path = setting(Path("data/runs/ppo"), "the run's folder")
+    seed: int = setting(0, "of the order of the prompts and of the drawing", check=at_least(0))
+    steps: int = setting(200, "batches of answers", check=at_least(1))
+    prompts: int = setting(32, "prompts a step, on all devices together", check=at_least(1))
+    rollouts: int = setting(2, "answers to each prompt", check=at_least(1))
+    estimator: Literal["gae", "grpo", "rloo"] = setting(
+        "gae", "of advantages: from the value head, or from the other answers to a prompt (stages grpo and rloo)"
+    )
+    epochs: int = setting(4, "passes over a step's answers", check=at_least(1))
+    minibatch: int = setting(32, "answers in an update, on all devices together", check=at_least(1))
+    micro_batch: int = setting(8, "answers a device at once", check=at_least(1))
+    clip: float = setting(0.2, "policy: how far a ratio may go", check=at_least(0))
+    value_clip: float | None = setting(0.2, "values: how far they may go in a step; none: freely", check=at_least(0))
+    value_coefficient: float = setting(0.1, "weight of the value loss", check=at_least(0))
+    entropy_coefficient: float = setting(0.0, "weight of the entropy bonus", check=at_least(0))
+    gamma: float = setting(1.0, "discount a token", check=between(0, 1))
+    lam: float = setting(0.95, "lambda of GAE", check=between(0, 1))
+    whiten_rewards: bool = setting(False, "scale the batch's token rewards to variance 1")
+    whiten_advantages: bool = setting(True, "scale the batch's advantages to mean 0, variance 1")
+    samples: int = setting(4, "answers a step in samples.jsonl", check=at_least(0))
+    precision: Literal["auto", "bf16", "fp32"] = setting("auto", "of the products; the weights stay fp32")
+    recompute: Literal["none", "full"] = setting("none", "full: keep each layer's input alone, a third more FLOPs")
+    tune: Literal["full", "lora", "qlora"] = setting("full", "all weights, or an adapter over frozen ones")
+    model: ModelSettings = section(ModelSettings)
+    lora: LoraSettings = section(LoraSettings)
+    kl: KlSettings = section(KlSettings)
+    rollout: RolloutSettings = section(RolloutSettings)
+    ptx: PtxSettings = section(PtxSettings)
+    optim: PpoOptimSettings = section(PpoOptimSettings)
+    checkpoint: CheckpointSettings = section(CheckpointSettings)
+
+
+def check(settings: PpoSettings) -> None:
+    """Refuse settings that do not go together.
+
+    Raises:
+        ConfigError: Naming the setting.
+    """
+    if settings.model.weights is None:
+        raise ConfigError("model.weights", "is not set", "name the model to go on from, e.g. the run of stage=sft")
+    check_tune(settings.tune, settings.model)
+    if settings.lora.dropout:
+        raise ConfigError("lora.dropout", "makes the policy another one at each pass", "PPO takes lora.dropout=0")
+    if settings.estimator != "gae" and settings.rollouts < 2:
+        raise ConfigError("rollouts", f"{settings.estimator} compares answers to one prompt", "give at least 2")
+    if settings.rollout.engine == "vllm" and (settings.tune != "lora" or parallel.world() > 1):
+        found = "vllm is handed the adapter at each step, on one device"
+        raise ConfigError("rollout.engine", found, "use tune=lora on one device, or engine=hf")
+    answers = settings.prompts * settings.rollouts
+    if answers % settings.minibatch:
+        found = f"{settings.minibatch} does not divide the {answers} answers of a step (prompts x rollouts)"
+        raise ConfigError("minibatch", found, "give a divisor")
+    for key, count in (("prompts", settings.prompts), ("minibatch", settings.minibatch)):
+        if count % parallel.world():
+            raise ConfigError(key, f"{count} is no multiple of {parallel.world()} devices", "give a multiple")
+
+
+def train_ppo(settings: PpoSettings, *, overwrite: bool = False, stage: str = "ppo") -> dict[str, Any]:
+    """Run the stage.
+
+    Args:
+        settings: The run's.
+        overwrite: Replace a run of other settings in the same folder.
+        stage: Its name.
+
+    Returns:
+        The results that are in the manifest and in the summary.
+
+    Raises:
+        UserError: For settings, inputs or an output folder that cannot be.
+        NotFinite: If a gradient becomes NaN or infinite.
+        KeyboardInterrupt: If a signal stopped it; a checkpoint was saved.
+    """
+    check(settings)
+    inputs = _inputs(settings)
+    plain = as_dict(settings)
+    mark = manifest.fingerprint("run", {k: v for k, v in plain.items() if k not in UNMARKED}, inputs)
+    with parallel.joined():
+        if parallel.by_first(lambda: _claim(settings.out, mark, overwrite)) == "complete":
+            if parallel.first():
+                note(f"{settings.out}: this run is complete, nothing to do")
+            return dict(manifest.read(settings.out, "run", f"train stage={stage}").results)
+        results = {"stage": stage, **_train(settings)}
+
+        def complete() -> None:
+            files = [
+                manifest.describe_file(path, settings.out)
+                for path in sorted(settings.out.rglob("*"))
+                if path.is_file() and "checkpoints" not in path.parts and path.name != manifest.UNFINISHED
+            ]
+            made = manifest.Manifest("run", mark, {"stage": stage, **plain}, inputs, files=files, results=results)
+            manifest.write(settings.out, made)
+
+        parallel.by_first(complete)
+    return results
+
+
+def _inputs(settings: PpoSettings) -> list[dict[str, Any]]:
+    """What the run is made from: folders with manifests by their fingerprint, so that ``train lineage`` walks on."""
+    kind, _, rest = settings.reward.partition(":")
+    files = [settings.data, *([Path(rest.rpartition(":")[0])] if kind == "python" else [])]
+    inputs = [manifest.describe_file(path) for path in files if path.is_file()]
+    reward = None if kind in ("rule", "python") else Path(settings.reward)
+    for folder in filter(None, (settings.model.weights, settings.ptx.data, reward)):
+        if (folder / manifest.NAME).is_file():
+            inputs.append({"path": str(folder), "fingerprint": read_json(folder / manifest.NAME)["fingerprint"]})
+        else:
+            inputs += [manifest.describe_file(path) for path in sorted(folder.rglob("*.safetensors"))]
+    return inputs
+
+
+def _claim(out: Path, mark: str, overwrite: bool) -> str:
+    try:
+        return manifest.claim(out, "run", mark, overwrite=overwrite)
+    except OutputError as error:
+        raise OutputError(error.place, error.found, error.remedy.replace("another --out", "another out=")) from error
+
+
+def _train(settings: PpoSettings) -> dict[str, Any]:
+    from transformers import AutoTokenizer, set_seed
+
+    from eval.draw import Vllm
+    from eval.models import computes_in_bf16, default_device, load_model, model_folder
+    from eval.prompts import encode_prompts
+    from eval.scorer import make_reward
+    from train import value_head
+    from train.curves import draw
+    from train.ppo_trainer import Models, Ppo
+
+    first, device = parallel.first(), default_device()
+    assert settings.model.weights is not None
+    folder = model_folder(settings.model.weights)
+    beside = settings.tokenizer or folder
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(beside, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            beside, f"holds no tokenizer ({str(error).splitlines()[0][:99]})", "give tokenizer="
+        ) from error
+    if tokenizer.eos_token_id is None:
+        raise InputError(beside, "names no eos_token, so no answer would end", "set it in tokenizer_config.json")
+    prompts = encode_prompts(settings.data, tokenizer, settings.rollout.max_prompt, speak=first)
+    set_seed(settings.seed)
+    policy = load_model(folder, "cpu").float().to(device)
+    rows, most = policy.get_input_embeddings().num_embeddings, policy.config.max_position_embeddings
+    if len(tokenizer) > rows:
+        raise InputError(folder, f"has {rows:,} rows for {len(tokenizer):,} pieces", "extend it: tokenizer embed")
+    if settings.rollout.max_prompt + settings.rollout.max_new > most:
+        found = f"max_prompt + max_new is longer than the model's {most:,} positions"
+        raise ConfigError("rollout.max_prompt", found, f"give at most {most - settings.rollout.max_new:,}")
+    head = value_head.load_or_fresh(folder, policy.config.hidden_size, speak=first and settings.estimator == "gae").to(
+        device
+    )
+    adapter = None
+    if settings.tune == "lora":
+        adapter = add_adapter(policy, settings.lora, folder, len(tokenizer))
+    shared = None if adapter is None else (adapter, folder)
+    reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first, shared=shared)
+    models, precision = Models(policy, head, adapter), str(settings.precision)
+    if precision == "auto":
+        precision = "bf16" if computes_in_bf16(device) else "fp32"
+    ptx, book = _open_ptx(settings.ptx.data, folder), metrics.Metrics(settings.out) if first else metrics.Silent()
+    with progress("train", settings.steps, "steps") if first else nullcontext(_NoBar()) as bar:
+        trainer = Ppo(settings, models, tokenizer, prompts, reward, ptx, precision, book, bar)
+        if settings.rollout.engine == "vllm":
+            trainer.vllm = Vllm(folder, settings.lora.rank, settings.rollout.max_prompt + settings.rollout.max_new)
+        try:
+            trainer.go()
+        finally:
+            book.close()
+    if trainer.step < settings.steps:
+        if first:
+            draw(settings.out, PANELS)
+        raise KeyboardInterrupt
+    about = {"precision": precision, "device": device.type, "devices": parallel.world(), "vocabulary": len(tokenizer)}
+    return parallel.by_first(lambda: _close(settings, models, beside, about))
+
+
+class _NoBar:
+    def advance(self, amount: float = 1, text: str | None = None) -> None:
+        """Show nothing: another process does."""
+
+
+def _open_ptx(data: Path | None, model: Path) -> TokenShards | None:
+    if data is None:
+        return None
+    shards, own = TokenShards.open(data, "train"), model / "tokenizer.model"
+    if own.is_file() and sha256_file(own) != shards.tokenizer_sha256:
+        raise InputError(data, f"was packed with another tokenizer than {own}", "pack it with the model's own")
+    return shards
+
+
+def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Draw the curves, write the final model, and return the results."""
+    from train import value_head
+    from train.curves import draw
+    from train.curves_html import NAME, write_html
+    from train.summary import write_card
+
+    out, rows = settings.out, metrics.read(settings.out)
+    start, last, tail = rows[0], rows[-1], rows[-min(LAST_STEPS, -(-len(rows) // 3)) :]  # of a short run, a third
+    ending = {key: sum(row[key] for row in tail) / len(tail) for key in (*(k for k, _ in PANELS), "loss", "finished")}
+    spread = start["reward_deviation"]
+    gain = f", {(ending['reward'] - start['reward']) / spread:+.2f} deviations of the first step's" if spread else ""
+
+    def arrow(name: str, key: str, note: str) -> list[str]:
+        return [name, f"{start[key]:.3f} → {ending[key]:.3f}", note]
+
+    parameters = list(models.policy.parameters())
+    results = {
+        **{key: last[key] for key in ("tokens", "seconds", "tflops", "mfu", "data_wait")},
+        **about,
+        "loss_first": start["loss"],
+        "loss_last": ending["loss"],
+        "loss_last_steps": len(tail),
+        "tokens_per_second": last["tokens"] / last["seconds"],
+        "steps": settings.steps,
+        **{key: [start[key], ending[key]] for key in ("reward", "kl")},
+        "scores": {},  # nothing is held out: the reward is of answers drawn in training
+        "reward_deviation": spread,
+        "told": [
+            arrow("reward", "reward", f"mean score, last {len(tail)} steps{gain}"),
+            arrow("KL", "kl", f"nats an answer; its price ends at {last['kl_coefficient']:.4g}"),
+            arrow("entropy", "entropy", "nats a token"),
+            arrow("length", "length", f"tokens an answer; {ending['finished']:.0%} end by themselves"),
+            arrow("explained variance", "explained_variance", "of the returns, by the values"),
+            ["scored by", settings.reward, f"prompts {settings.data}"],
+        ],
+        "parameters": sum(parameter.numel() for parameter in parameters),
+        "trained_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        "rows": models.policy.get_input_embeddings().num_embeddings,
+        "family": models.policy.config.model_type,
+        "started_from": str(settings.model.weights),
+        "name": out.name,
+        "model": str(out / ("model" if models.adapter is None else FOLDER)),
+        "curves": str(draw(out, PANELS)),
+    }
+    write_html([out], out / NAME, PANELS)
+    with atomic_path(Path(str(results["model"]))) as temporary:
+        temporary.mkdir()
+        if models.adapter is None:
+            models.policy.config.use_cache = True
+            models.policy.save_pretrained(temporary)
+            write_card(temporary, {"stage": settings.estimator, **results})
+        else:
+            models.adapter.save_pretrained(temporary, selected_adapters=["default"], save_embedding_layers=False)
+        if settings.estimator == "gae":
+            value_head.save(models.head, temporary)
+        for path in sorted(file for pattern in TOKENIZER_FILES for file in tokenizer.glob(pattern)):
+            (temporary / path.name).write_bytes(path.read_bytes())
+    return results
