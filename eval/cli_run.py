@@ -79,11 +79,8 @@ def _show(scores: dict[str, Any]) -> None:
     from workbench.console import table
 
     head = ("task", "score", "±", "micro", "macro", "n", "split", "shots", "format", "protocol", "also")
-    rows = [
-        (name, e["value"], e["stderr"], e["micro"], e["macro"], e["n"], e["split"], e["shots"], e["format"])
-        + (e["protocol"], also(e))
-        for name, e in scores["tasks"].items()
-    ]
+    keys = ("value", "stderr", "micro", "macro", "n", "split", "shots", "format", "protocol")
+    rows = [(name, *(entry[key] for key in keys), also(entry)) for name, entry in scores["tasks"].items()]
     table(head, rows, title=f"Scores of {scores['model']}, in percent")
 
 

@@ -83,17 +83,18 @@ class Layout:
 
     def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> Any:
         """Return attention's output, shape (1, rows, heads, width)."""
+        import torch
+
         if self.keep_from is not None:
             self.kept.write(layer, self.keep_from, key, value)
         if self.sink is not None:
             self.sink(layer, key, value)
-        out, norm = query.new_empty(query.shape), None
         parts = [
-            part(query[:, :, s.low : s.high], key[:, :, s.low : s.high], value[:, :, s.low : s.high], scale, causal=True)
+            part(
+                query[:, :, s.low : s.high], key[:, :, s.low : s.high], value[:, :, s.low : s.high], scale, causal=True
+            )
             for s in self.segments
         ]
-        import torch
-
         out = torch.cat([found for found, _ in parts], dim=2)
         norm = torch.cat([found for _, found in parts], dim=2)
         for s in self.segments:
@@ -184,9 +185,10 @@ def hidden(model: Any, ids: torch.Tensor, positions: torch.Tensor, layout: Any) 
         positions: The depth of each, shape (rows,).
         layout: Which row sees what.
     """
-    return model.base_model(
+    found: torch.Tensor = model.base_model(
         input_ids=ids[None], position_ids=positions[None], use_cache=False, layout=layout
     ).last_hidden_state[0]
+    return found
 
 
 Visit = Callable[[Node, "torch.Tensor"], None]
@@ -204,7 +206,7 @@ def run(model: Any, root: Node, visit: Visit, pack: int = PACK) -> None:
     """
     import torch
 
-    sizes = {node: 0 for node in root.walk()}
+    sizes = dict.fromkeys(root.walk(), 0)
     depth = 0
     for node in reversed(root.walk()):
         sizes[node] = len(node.ids) + sum(sizes[child] for child in node.children)

@@ -1,10 +1,11 @@
-"""lm-eval's Hugging Face model with every common beginning computed once: the same log-probabilities, several times faster.
+"""lm-eval's Hugging Face model with every common beginning computed once: equal results, several times faster.
 
-``SharedPrefixLM`` is ``lm_eval.models.huggingface.HFLM`` with two methods of its own. ``_loglikelihood_tokens`` lays the
-requests out as a tree of ids (``eval.prefixes``) and runs the model over the tree (``eval.forward``): HFLM computes a
-five-shot prompt of 700 ids whole for every question, of which 600 are those of the question before. Logits are made
+``SharedPrefixLM`` is ``lm_eval.models.huggingface.HFLM`` with two methods of its own. ``_loglikelihood_tokens`` lays
+the requests out as a tree of ids (``eval.prefixes``) and runs the model over the tree (``eval.forward``): HFLM computes
+a five-shot prompt of 700 ids whole for every question, of which 600 are those of the question before. Logits are made
 only at the rows that are asked for; HFLM makes them for every row. ``generate_until`` is ``eval.generate``.
-Same tokenisation (HFLM's own), same truncation from the left, same result to 1e-4 (measured: 3e-5 nats at most).
+Same tokenisation (HFLM's own), same truncation from the left, same result to 1e-4 (measured on SmolLM2: 1.4e-5 nats).
+A continuation that melts into the prompt's last id, which leaves HFLM nothing to score, is tokenised on its own.
 """
 
 from __future__ import annotations

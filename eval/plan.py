@@ -1,8 +1,8 @@
 """The questions of a run: which items, and which exemplars fit into the model's context.
 
-``limit`` takes a part of the items that is spread over the subjects by their size, the same part each time (by a hash of
-the item's id), so that runs with one limit can be compared item by item. A prompt that is longer than the context loses
-whole exemplars: the longest first where the protocol says so (CMMLU's official rule), else the last first (MMLU's).
+``limit`` takes a part of the items that is spread over the subjects by their size, the same part each time (by a hash
+of the item's id), so that runs with one limit can be compared item by item. A prompt that is longer than the context
+loses whole exemplars: the longest first where the protocol says so (CMMLU's official rule), else the last first.
 """
 
 from __future__ import annotations
@@ -55,8 +55,7 @@ def plan(task: Task, loaded: Loaded, asked: Asked, limit: int | None) -> Planned
     if short is not None:
         have = len(short.prompt.shots)
         raise ConfigError(f"--shots {asked.shots}", f"{task.name} has {have} exemplars", f"give at most {have}")
-    names = {(q.item.benchmark, q.item.subject): q.subject for q in questions}
-    named = {names[key]: size for key, size in sizes.items() if key in names}
+    named = {f"{key[0]}/{key[1]}" if task.parts else key[1]: size for key, size in sizes.items()}
     return Planned(questions, named, len(taken) < len(loaded.items))
 
 
@@ -109,7 +108,7 @@ def portions(questions: Sequence[Question], slots: int) -> Iterator[list[Questio
     """Yield the questions in portions that are answered together and then written down.
 
     Choices: a fixed number, in order, so that a subject's stand together. Texts: those of one set of exemplars, four
-    times as many as there are slots.
+    times as many as there are slots; sets with fewer questions than slots go together.
     """
     if questions and questions[0].choices:
         for low in range(0, len(questions), CHOICES_AT_ONCE):
@@ -118,6 +117,15 @@ def portions(questions: Sequence[Question], slots: int) -> Iterator[list[Questio
     groups: dict[tuple[str, tuple[str, ...]], list[Question]] = defaultdict(list)
     for question in questions:
         groups[question.prompt.head, question.prompt.shots].append(question)
+    few: list[Question] = []
     for group in groups.values():
+        if len(group) < slots:  # a batch that is full is worth more than a beginning that is shared
+            few += group
+            if len(few) >= slots:
+                yield few
+                few = []
+            continue
         for low in range(0, len(group), 4 * slots):
             yield group[low : low + 4 * slots]
+    if few:
+        yield few

@@ -140,7 +140,10 @@ def prepare(task: Task, settings: RunSettings) -> Job:
         note(remark)
     if loaded.official is False and not loaded.remarks:
         note(f"{task.id}: {asked.split} has the official number of items, but other content than the official files")
-    return Job(task, asked, loaded, plan(task, loaded, asked, settings.limit))
+    planned = plan(task, loaded, asked, settings.limit)
+    if settings.limit is not None and settings.limit < len(planned.sizes):
+        note(f"{task.id}: {settings.limit} items do not reach all {len(planned.sizes)} subjects; give a larger --limit")
+    return Job(task, asked, loaded, planned)
 
 
 def _see_sandbox(jobs: Sequence[Job], settings: RunSettings) -> None:
@@ -199,9 +202,7 @@ def _answer(jobs: Sequence[Job], settings: RunSettings, ranks: Ranks) -> dict[st
                 if number % ranks.world != ranks.rank:
                     continue
                 if lm is None:
-                    lm = open_lm(
-                        settings.model, backend=settings.backend, batch=settings.batch, device=settings.device
-                    )
+                    lm = open_lm(settings.model, backend=settings.backend, batch=settings.batch, device=settings.device)
                 judging = Judging(unsafe=settings.unsafe)
                 found = answer(lm, task, job.asked, portion, drawing, judging)
                 _append(path, found)
@@ -218,7 +219,7 @@ def _own_file(out: Path, task: Task, ranks: Ranks) -> Path:
 
 
 def _sample_files(out: Path, task: Task) -> list[Path]:
-    return [path for path in (out / f"samples-{task.id}.jsonl", *sorted(out.glob(f"samples-{task.id}.rank-*.jsonl")))]
+    return [out / f"samples-{task.id}.jsonl", *sorted(out.glob(f"samples-{task.id}.rank-*.jsonl"))]
 
 
 def _cached(job: Job, out: Path) -> dict[str, Sample]:
@@ -233,7 +234,9 @@ def _cached(job: Job, out: Path) -> dict[str, Sample]:
         for sample in read_samples(path) if path.is_file() else ():
             asked = (sample.task, sample.format, sample.protocol, sample.shots)
             if asked != (job.task.id, job.asked.format, job.asked.protocol, job.asked.shots):
-                raise InputError(path, f"{sample.key} was asked in another way", "delete the file, or name another --out")
+                raise InputError(
+                    path, f"{sample.key} was asked in another way", "delete the file, or name another --out"
+                )
             if sample.key in wanted:
                 found[sample.key] = sample
     return found

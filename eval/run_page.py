@@ -21,8 +21,8 @@ from eval.tasks.base import LETTERS, Question
 SHOWN, LONGEST = 10, 1500  # wrong answers a subject, characters of a text
 
 _LEAD = Text(
-    "All figures are percentages. ± is the standard error. micro is the mean over items, macro over subjects; the score "
-    "is the one that the benchmark's own protocol takes.",
+    "All figures are percentages. ± is the standard error. micro is the mean over items, macro over subjects; the "
+    "score is the one that the benchmark's own protocol takes.",
     "分数均为百分数，± 为标准误。micro 为按题平均，macro 为按科目平均；“分数”取该评测自身方法所用的那一种。",
 )
 _LIMITED = Text(
@@ -58,7 +58,9 @@ def run_page(
     tasks = scores["tasks"]
     parts = [paragraph(Text.once(scores["model"]), "lead"), paragraph(_LEAD, "lead")]
     if any("limit" in entry for entry in tasks.values()):
-        parts.append(f"<p class='over' lang='zh-CN'>{esc(_LIMITED.zh)}</p><p class='over' lang='en'>{esc(_LIMITED.en)}</p>")
+        parts.append(
+            f"<p class='over' lang='zh-CN'>{esc(_LIMITED.zh)}</p><p class='over' lang='en'>{esc(_LIMITED.en)}</p>"
+        )
     parts.append(_scores(tasks))
     for name, entry in tasks.items():
         parts += [heading(TASKS[name].name, TASKS[name].name), _subjects(entry), _wrong(samples[name], questions)]
@@ -119,7 +121,9 @@ def _item(sample: Sample, question: Question) -> str:
     said = ", ".join("–" if one is None else one for one in sample.extracted)
     lines = [f"<article><small>{esc(sample.key)}</small>{_block(chr(10).join([question.item.question, *listed]))}"]
     if question.item.choices or not TASKS[sample.task].code:
-        lines.append(f"<p>{_mark('Right', '正确')} {esc(_cut(sample.gold))} · {_mark('Said', '作答')} {esc(_cut(said))}</p>")
+        lines.append(
+            f"<p>{_mark('Right', '正确')} {esc(_cut(sample.gold))} · {_mark('Said', '作答')} {esc(_cut(said))}</p>"
+        )
     if sample.output:
         lines.append(f"<p>{_mark('Output', '输出')}</p>{_block(sample.output[0])}")
     ends = (sample.verdicts or {}).get("ends")

@@ -1,9 +1,10 @@
 """Samples summed up: means over items and over subjects, their errors, second opinions, pass@k, bits per byte.
 
-micro is the mean over items, macro the mean over subjects; ``value`` is the one that the task's own score is (micro under
-protocol lm-eval, which weights by size). Of a limited run both are estimates for the whole benchmark: each subject
-counts by its size. ``stderr`` is the error of the score as a measure of the model (items are a sample of what could
-be asked); ``limit_stderr`` that of a limited run against the whole file (0 if all items were taken). All in percent.
+micro is the mean over items, macro the mean over subjects; ``value`` is the one that the task's own score is (micro
+under protocol lm-eval, which weights by size). Of a limited run both are estimates for the whole benchmark: each
+subject counts by its size. ``stderr`` is the error of the score as a measure of the model (items are a sample of what
+could be asked); ``limit_stderr`` that of a limited run against the whole file (0 if all items were taken). All in
+percent.
 """
 
 from __future__ import annotations

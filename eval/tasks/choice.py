@@ -54,7 +54,15 @@ def ask(item: Item, shots: Sequence[Item], asked: Asked, style: Style, thought: 
         assert thought is not None
         written = tuple(f"{thought.before}{_listed(one)}{thought.shot(one)}\n\n" for one in chosen)
         prompt = Prompt(thought.head(item.subject), written, f"{thought.before}{_listed(item)}{thought.label}")
-        return Question(item, item.subject, prompt, item.answer, stop=thought.stop, max_tokens=COT_TOKENS, drop_longest=style.drop_longest)
+        return Question(
+            item,
+            item.subject,
+            prompt,
+            item.answer,
+            stop=thought.stop,
+            max_tokens=COT_TOKENS,
+            drop_longest=style.drop_longest,
+        )
     listed = asked.format == "mc"
 
     def question(one: Item) -> str:
@@ -70,7 +78,9 @@ def ask(item: Item, shots: Sequence[Item], asked: Asked, style: Style, thought: 
         question(item),
     )
     said = LETTERS[: len(item.choices)] if listed else item.choices
-    return Question(item, item.subject, prompt, item.answer, tuple(style.gap + one for one in said), drop_longest=style.drop_longest)
+    return Question(
+        item, item.subject, prompt, item.answer, tuple(style.gap + one for one in said), drop_longest=style.drop_longest
+    )
 
 
 def judge_letter(question: Question, outputs: Sequence[str], judging: Judging) -> Judged:

@@ -1,7 +1,7 @@
 """CMMLU (Li et al. 2023, arXiv 2306.09212): 67 subjects, four choices, 5-shot; the score is the mean over subjects.
 
 The paper and the page state 11,528 test questions; the files hold 11,582, and this project counts the files.
-official: src/mp_utils.py of haonan-li/CMMLU (题目： and 答案是：), whose rule for a short context leaves out the longest
+official: src/mp_utils.py of haonan-li/CMMLU (题目：, 答案是：), whose rule for a short context leaves out the longest
 exemplar first. lm-eval: no 题目：, a space after 答案：. qwen: no head, 问题：. The answer is A to D without a space.
 """
 

@@ -1,4 +1,4 @@
-"""A benchmark's folder, or the archive it is published as: ``mmlu/``, ``mmlu/data.tar``, ``mmlu.tar.xz``, ``ceval.zip``.
+"""A benchmark's folder, or the archive it is published as: ``mmlu/``, ``mmlu/data.tar``, ``mmlu.tar.xz``.
 
 An archive is unpacked into a temporary folder that goes when the process ends; of its members only data files are
 taken, and none that would land outside.
@@ -55,10 +55,14 @@ def _unpacked(archive: Path) -> Path:
     try:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as packed:
-                packed.extractall(top, [name for name in packed.namelist() if _wanted(name)])
+                for name in packed.namelist():
+                    if _wanted(name):
+                        packed.extract(name, top)
         else:
             with tarfile.open(archive) as tar:
-                tar.extractall(top, [m for m in tar if m.isfile() and _wanted(m.name)], filter="data")
+                for member in tar:
+                    if member.isfile() and _wanted(member.name):
+                        tar.extract(member, top, filter="data")
     except (OSError, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise InputError(archive, f"cannot be unpacked ({error})", "take the official archive again") from error
     return top
