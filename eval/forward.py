@@ -137,13 +137,22 @@ def part(
             folded, key, value, dropout_p=0.0, is_causal=causal, scale=scale
         )
     else:
-        scores = (folded @ key.transpose(-1, -2)).float() * scale
-        if causal:
-            future = torch.ones(rows, rows, dtype=torch.bool, device=query.device).triu(1)
-            scores = scores.masked_fill(future, float("-inf"))
-        norm = scores.logsumexp(-1)
-        out = torch.exp(scores - norm[..., None]).to(value.dtype) @ value
+        out, norm = explicit(folded, key, value, scale, causal=causal)
     return out.reshape(1, heads, rows, width), norm.reshape(1, heads, rows).float()
+
+
+def explicit(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float, *, causal: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the same as the CPU's kernel, in plain products, for devices whose kernels give no log-sum-exp."""
+    import torch
+
+    scores = (query @ key.transpose(-1, -2)).float() * scale
+    if causal:
+        future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).triu(1)
+        scores = scores.masked_fill(future, float("-inf"))
+    norm = scores.logsumexp(-1)
+    return torch.exp(scores - norm[..., None]).to(value.dtype) @ value, norm
 
 
 def join(out: torch.Tensor, norm: torch.Tensor, more: torch.Tensor, more_norm: torch.Tensor) -> None:

@@ -101,6 +101,7 @@ class Task:
     code: bool = False  # answers are programs, to be run
     parts: Mapping[str, tuple[str, frozenset[str]]] = field(default_factory=dict)  # of a group: split and subjects
     digests: Mapping[str, str] = field(default_factory=dict)  # split: eval.tasks.files.digest of the official items
+    cot_protocol: str | None = None  # whose a chain of thought is, where it is not each protocol's own
     differs: str = ""  # where a paper states another count than its files hold
 
     def asked(
@@ -118,7 +119,8 @@ class Task:
             ConfigError: If the task has no such split, protocol, format or mode.
         """
         mode = self._one_of("--mode", mode, self.modes)
-        protocol = self._one_of("--protocol", protocol, self.protocols)
+        whose = (self.cot_protocol,) if mode == "cot" and self.cot_protocol else self.protocols
+        protocol = self._one_of("--protocol", protocol, whose)
         split = self._one_of("--split", split, self.splits)
         if form is not None and form not in self.formats and "mc" in self.formats:
             self._one_of("--format", form, self.formats)

@@ -96,7 +96,7 @@ THOUGHT = Thought(
 
 def question(item: Item, shots: Sequence[Item], asked: Asked) -> Question:
     """Return an item as a question."""
-    return ask(item, shots, asked, STYLES[asked.protocol], THOUGHT)
+    return ask(item, shots, asked, STYLES.get(asked.protocol, STYLES["official"]), THOUGHT)
 
 
 TASK = Task(
@@ -116,6 +116,7 @@ TASK = Task(
     protocols=("official", "lm-eval", "qwen"),
     formats=("mc", "cf"),
     modes=("direct", "cot"),
+    cot_protocol="official",
     mean="macro",
     exemplars="dev",
     ask=question,

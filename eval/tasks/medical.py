@@ -39,6 +39,7 @@ TASK = Task(
     protocols=("official", "lm-eval", "qwen"),
     formats=("mc", "cf"),
     modes=("direct", "cot"),
+    cot_protocol="yanmo",
     mean="macro",
     exemplars="dev",
     ask=question,

@@ -37,7 +37,7 @@ STYLES = {
     "lm-eval": Style(lambda subject: _head(" ").format(_words(subject)), "", "\nAnswer:", " ", strip=True),
     "qwen": Style(lambda subject: _head(" ").format(_words(subject)), "Question: ", "\nAnswer:", " "),
 }
-# No file of MMLU has worked answers: exemplars of a chain of thought end in the letter alone, and 0 shots are usual.
+# No file of MMLU has worked answers and no chain of thought is official: this one is ours, with bare exemplars.
 THOUGHT = Thought(
     STYLES["official"].head,
     "",
@@ -49,7 +49,7 @@ THOUGHT = Thought(
 
 def question(item: Item, shots: Sequence[Item], asked: Asked) -> Question:
     """Return an item as a question."""
-    return ask(item, shots, asked, STYLES[asked.protocol], THOUGHT)
+    return ask(item, shots, asked, STYLES.get(asked.protocol, STYLES["official"]), THOUGHT)
 
 
 TASK = Task(
@@ -69,6 +69,7 @@ TASK = Task(
     protocols=("official", "lm-eval", "qwen"),
     formats=("mc", "cf"),
     modes=("direct", "cot"),
+    cot_protocol="yanmo",
     mean="micro",
     exemplars="dev",
     ask=question,

@@ -28,10 +28,15 @@ def ceval(folder: Path) -> Iterator[Item]:
     """Yield C-Eval: id, question, four choices, letter (not in test), explanation (in dev alone)."""
     for split in ("dev", "val", "test"):
         for subject, file in split_files(folder, split, f"_{split}"):
+            width = 0
             for number, row in enumerate(read_csv(file, 6, "C-Eval")):
                 if number == 0:
                     _check_header(file, row, ("id", "question", *LETTERS, "answer", "explanation"), "C-Eval", least=6)
+                    width = len(row)
                     continue
+                if len(row) != width:
+                    found = f"row {number + 1} has {len(row)} columns, its header {width}"
+                    raise InputError(file, found, "take C-Eval's official files")
                 answer = _letter(row[6], file, number, "C-Eval") if len(row) > 6 else ""
                 more = {"explanation": row[7]} if len(row) > 7 else {}
                 yield Item("ceval", subject, split, number - 1, row[1], tuple(row[2:6]), answer, more)

@@ -72,11 +72,14 @@ def bbh(folder: Path) -> Iterator[Item]:
     root = folder / "bbh" if (folder / "bbh").is_dir() else folder
     for file in sorted(root.glob("*.json")):
         try:
-            examples = json.loads(file.read_text(encoding="utf-8"))["examples"]
-        except (ValueError, KeyError) as error:
-            raise InputError(file, "holds no examples", "take BIG-Bench Hard's official files") from error
-        for number, record in enumerate(examples):
-            yield Item("bbh", file.stem, "test", number, record["input"], (), str(record["target"]))
+            records = json.loads(file.read_text(encoding="utf-8"))["examples"]
+            examples = [(record["input"], str(record["target"])) for record in records]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                file, "holds no examples of input and target", "take BIG-Bench Hard's official files"
+            ) from error
+        for number, (question, target) in enumerate(examples):
+            yield Item("bbh", file.stem, "test", number, question, (), target)
 
 
 def bbh_exemplars(folder: Path) -> Iterator[Item]:
