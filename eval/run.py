@@ -78,7 +78,8 @@ def evaluate(settings: RunSettings) -> dict[str, Any]:
         UserError: For whatever the user can mend: files, settings, a damaged cache.
     """
     quiet()
-    jobs = [prepare(task, settings) for task in chosen(settings)]
+    tasks = chosen(settings)
+    jobs = [prepare(task, settings, alone=len(tasks) == 1) for task in tasks]
     model = see_tokenizer(settings.model)
     _see_sandbox(jobs, settings)
     ranks = join_ranks()
@@ -116,7 +117,7 @@ def chosen(settings: RunSettings) -> list[Task]:
     out = []
     for task in find_tasks(settings.tasks):
         found = task
-        if task.id == "math" and not has_items(task, settings.data, task.asked(split=settings.split)):
+        if task.id == "math" and not has_items(task, settings.data, task.asked()):
             short = TASKS["math500"]
             if has_items(short, settings.data, short.asked()):
                 note(f"math: {settings.data} has MATH-500 alone; it is scored as math500, which is not MATH")
@@ -126,14 +127,20 @@ def chosen(settings: RunSettings) -> list[Task]:
     return out
 
 
-def prepare(task: Task, settings: RunSettings) -> Job:
-    """Read a task's files and make its questions."""
+def prepare(task: Task, settings: RunSettings, *, alone: bool) -> Job:
+    """Read a task's files and make its questions.
+
+    Args:
+        task: The task.
+        settings: What was asked for.
+        alone: Whether it is the only one: else a split or mode that it does not have is meant for others.
+    """
     asked = task.asked(
-        split=settings.split if settings.split in task.splits or len(settings.tasks.split(",")) == 1 else None,
+        split=settings.split if alone or settings.split in task.splits else None,
         shots=settings.shots,
         protocol=settings.protocol,
         form=settings.format,
-        mode=settings.mode if settings.mode in task.modes or "," not in settings.tasks else None,
+        mode=settings.mode if alone or settings.mode in task.modes else None,
     )
     loaded = load(task, settings.data, asked)
     for remark in loaded.remarks:

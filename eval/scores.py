@@ -95,11 +95,15 @@ def mean(groups: Mapping[str, Sequence[float]], sizes: Mapping[str, int], *, by_
     total = sum(sizes[subject] for subject in groups)
     everyone = [value for values in groups.values() for value in values]
     spread = _variance(everyone, 0.0)
+    alike = spread == 0 and len(everyone) < total
+    if alike:  # a few items that all went one way do not mean that all would: one more of each (Laplace)
+        likely = (sum(everyone) + 1) / (len(everyone) + 2)
+        spread = likely * (1 - likely)
     found = error = part = 0.0
     for subject, values in groups.items():
         weight = 1 / len(groups) if by_subject else sizes[subject] / total
         found += weight * fmean(values)
-        variance = weight**2 * _variance(values, spread) / len(values)
+        variance = weight**2 * (spread if alike else _variance(values, spread)) / len(values)
         error += variance
         part += variance * (1 - len(values) / sizes[subject])
     if not by_subject and all(len(values) == sizes[subject] for subject, values in groups.items()):

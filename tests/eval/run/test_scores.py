@@ -35,6 +35,8 @@ def test_a_limited_run_weights_each_subject_by_its_whole_size():
     assert 0 < found.limit_stderr < found.stderr
     alone = mean({"a": [1.0], "b": [0.0]}, sizes)
     assert alone.stderr > 0  # of one item a subject the spread of all stands in
+    assert mean({"a": [0.0] * 20}, {"a": 300}).stderr == pytest.approx(math.sqrt(1 / 22 * 21 / 22 / 20))
+    assert mean({"a": [0.0] * 20}, {"a": 20}).stderr == 0
 
 
 def test_the_error_of_a_limit_is_what_limits_do():
