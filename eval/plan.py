@@ -104,15 +104,21 @@ def fit(question: Question, count: Callable[[str], int], context: int) -> tuple[
     return replace(question, prompt=replace(question.prompt, shots=tuple(shots))), dropped
 
 
-def portions(questions: Sequence[Question], slots: int) -> Iterator[list[Question]]:
+def portions(questions: Sequence[Question], slots: int, world: int = 1) -> Iterator[list[Question]]:
     """Yield the questions in portions that are answered together and then written down.
 
     Choices: a fixed number, in order, so that a subject's stand together. Texts: those of one set of exemplars, four
     times as many as there are slots; sets with fewer questions than slots go together.
+
+    Args:
+        questions: All of a task.
+        slots: Texts generated at once.
+        world: Processes that share the portions: choices come in four portions each at least.
     """
     if questions and questions[0].choices:
-        for low in range(0, len(questions), CHOICES_AT_ONCE):
-            yield list(questions[low : low + CHOICES_AT_ONCE])
+        most = CHOICES_AT_ONCE if world == 1 else min(CHOICES_AT_ONCE, max(1, len(questions) // (4 * world)))
+        for low in range(0, len(questions), most):
+            yield list(questions[low : low + most])
         return
     groups: dict[tuple[str, tuple[str, ...]], list[Question]] = defaultdict(list)
     for question in questions:

@@ -12,26 +12,27 @@ stops the next run, which names it.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from eval.answer import Drawing, answer
+from eval.answered import append, cached, collect, own_file
 from eval.backend import Ranks, agree, join_ranks, open_lm, quiet, see_tokenizer, wait
 from eval.plan import Planned, plan, portions
-from eval.samples import Sample, line_of, read_samples
+from eval.samples import Sample, line_of
 from eval.scores import submission, sum_up
 from eval.tasks import TASKS, find_tasks
-from eval.tasks.base import Asked, Judging, Mode, Task
+from eval.tasks.base import Asked, Judging, Mode, Question, Task
 from eval.tasks.files import Loaded, has_items, load
 from workbench import manifest
-from workbench.console import note, progress
-from workbench.errors import ConfigError, InputError
-from workbench.files import read_json, sync_folder, write_json, write_text
+from workbench.console import Progress, note, progress
+from workbench.errors import ConfigError
+from workbench.files import read_json, write_json, write_text
 
 KIND = "scores"
 
@@ -104,7 +105,7 @@ def evaluate(settings: RunSettings) -> dict[str, Any]:
     if not ranks.first:
         return {}
     if ranks.world > 1:
-        answers = {job.task.id: _collect(job, settings.out) for job in jobs}
+        answers = {job.task.id: collect(job.task, job.asked, job.planned, settings.out) for job in jobs}
     scores = _write(jobs, settings, answers, time.monotonic() - started)
     files = [manifest.describe_file(path, settings.out) for path in sorted(settings.out.iterdir()) if _is_result(path)]
     results = {"scores": {name: entry["value"] for name, entry in scores["tasks"].items()}}
@@ -188,31 +189,29 @@ def _model_files(folder: Path) -> list[Path]:
 def _answer(jobs: Sequence[Job], settings: RunSettings, ranks: Ranks) -> dict[str, list[Sample]]:
     """Answer what is not answered yet; returns this process's samples of each task, in the order of the questions."""
     known: dict[tuple[str, str], Sample] = {}
-    done = {job.task.id: _cached(job, settings.out) for job in jobs}
+    done = {job.task.id: cached(job.task, job.asked, job.planned, settings.out) for job in jobs}
     lm: Any = None
     drawing = Drawing(settings.samples if settings.temperature > 0 else 1, settings.temperature, settings.seed)
     out: dict[str, list[Sample]] = {}
     for job in jobs:
         task, have = job.task, done[job.task.id]
-        with progress(task.id, len(job.planned.questions), "items") as bar:
-            path = _own_file(settings.out, task, ranks)
+        with _bar(job, ranks) as bar:
+            path = own_file(settings.out, task, ranks)
             if have:
                 bar.advance(len(have), "(read from an earlier run)")
-            missing = [question for question in job.planned.questions if question.item.id not in have]
+            missing = [question for question in _share(job, settings, ranks) if question.item.id not in have]
             for question in list(missing):  # the medical group's items may have been answered in their own benchmark
                 sample = known.get((question.item.id, question.prompt.text))
                 if sample is not None and ranks.world == 1 and sample.format == job.asked.format:
                     have[question.item.id] = replace(sample, task=task.id, subject=question.subject)
                     missing.remove(question)
                     bar.advance(1)
-            for number, portion in enumerate(portions(missing, settings.batch)):
-                if number % ranks.world != ranks.rank:
-                    continue
+            for portion in portions(missing, settings.batch, ranks.world):
                 if lm is None:
                     lm = open_lm(settings.model, backend=settings.backend, batch=settings.batch, device=settings.device)
                 judging = Judging(unsafe=settings.unsafe)
                 found = answer(lm, task, job.asked, portion, drawing, judging)
-                _append(path, found)
+                append(path, found)
                 have |= {sample.key: sample for sample in found}
                 bar.advance(len(portion))
         known |= {(sample.key, sample.prompt): sample for sample in have.values()}
@@ -221,53 +220,23 @@ def _answer(jobs: Sequence[Job], settings: RunSettings, ranks: Ranks) -> dict[st
     return out
 
 
-def _own_file(out: Path, task: Task, ranks: Ranks) -> Path:
-    return out / (f"samples-{task.id}.jsonl" if ranks.first else f"samples-{task.id}.rank-{ranks.rank}.jsonl")
+def _share(job: Job, settings: RunSettings, ranks: Ranks) -> Sequence[Question]:
+    """Return this process's questions, whatever the others have written down by now."""
+    if ranks.world == 1:
+        return job.planned.questions
+    every = enumerate(portions(job.planned.questions, settings.batch, ranks.world))
+    return [question for number, portion in every if number % ranks.world == ranks.rank for question in portion]
 
 
-def _sample_files(out: Path, task: Task) -> list[Path]:
-    return [out / f"samples-{task.id}.jsonl", *sorted(out.glob(f"samples-{task.id}.rank-*.jsonl"))]
+def _bar(job: Job, ranks: Ranks) -> AbstractContextManager[Progress]:
+    """Return the task's progress, of the first process alone: the others do as much in the same time."""
+    total = -(-len(job.planned.questions) // ranks.world)
+    return progress(job.task.id, total, "items") if ranks.first else nullcontext(_Silent())
 
 
-def _cached(job: Job, out: Path) -> dict[str, Sample]:
-    """Return the samples of an interrupted run, by key.
-
-    Raises:
-        InputError: If one is not of this run.
-    """
-    wanted = {question.item.id for question in job.planned.questions}
-    found: dict[str, Sample] = {}
-    for path in _sample_files(out, job.task):
-        for sample in read_samples(path) if path.is_file() else ():
-            asked = (sample.task, sample.format, sample.protocol, sample.shots)
-            if asked != (job.task.id, job.asked.format, job.asked.protocol, job.asked.shots):
-                raise InputError(
-                    path, f"{sample.key} was asked in another way", "delete the file, or name another --out"
-                )
-            if sample.key in wanted:
-                found[sample.key] = sample
-    return found
-
-
-def _collect(job: Job, out: Path) -> list[Sample]:
-    found = _cached(job, out)
-    return [found[q.item.id] for q in job.planned.questions if q.item.id in found]
-
-
-def _append(path: Path, samples: Sequence[Sample]) -> None:
-    """Write lines in one call, and make them durable: an interruption leaves whole lines."""
-    data = "".join(f"{line_of(sample)}\n" for sample in samples).encode()
-    fresh = not path.is_file()
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(handle, left) :]
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    if fresh:
-        sync_folder(path.parent)
+class _Silent:
+    def advance(self, amount: float = 1, text: str | None = None) -> None:
+        """Count nothing."""
 
 
 def _write(

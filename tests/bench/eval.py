@@ -1,9 +1,10 @@
 """CPU-seconds of scoring five-shot multiple choice: lm-eval's HFLM and ours, the same requests, one thread, one run.
 
-20 subjects of MMLU, C-Eval and CMMLU in ``../shared/benchmarks``, ``YANMO_BENCH_ITEMS`` questions of each (default 12;
-the whole of them takes hours). The model is the folder that ``YANMO_BENCH_MODEL`` names, or a fresh 20M Llama over a
-byte-level BPE learned from the questions. The token ceiling is what HFLM multiplies over what a tree of ids has: with
-12 questions a subject it is lower than over whole subjects. Ours also makes fewer logits, so it can be passed.
+``YANMO_BENCH_SUBJECTS`` subjects of MMLU, C-Eval and CMMLU in ``../shared/benchmarks`` (default 20), and
+``YANMO_BENCH_ITEMS`` questions of each (default 12; the whole of them takes hours). The model is the folder that
+``YANMO_BENCH_MODEL`` names, or a fresh 20M Llama over a byte-level BPE learned from the questions. The token ceiling is
+what HFLM multiplies over what a tree of ids has: with few questions a subject it is lower than over whole subjects.
+Ours also makes fewer logits, so it can be passed.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from workbench.console import note, table
 
 ITEMS = int(os.environ.get("YANMO_BENCH_ITEMS", "12"))
 MODEL = os.environ.get("YANMO_BENCH_MODEL")
-SUBJECTS = 20
+SUBJECTS = int(os.environ.get("YANMO_BENCH_SUBJECTS", "20"))
 DATA = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
 
 
 def questions(name: str) -> list[Question]:
-    """Return the first items of 20 subjects, spread over the benchmark."""
+    """Return the first items of some subjects, spread over the benchmark."""
     task = TASKS[name]
     asked = task.asked()
     loaded = load(task, DATA, asked)

@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 import eval.run
+from eval.backend import Ranks
 from eval.cli import command
 from eval.own_rows import own_row
 from eval.published import published
@@ -301,3 +302,34 @@ def test_math_alone_is_scored_as_math500_and_says_so(tiny, official, tmp_path, m
     assert run(tiny, official, tmp_path / "o", "--limit", "1", tasks="math") == 0
     assert list(scores(tmp_path / "o")["tasks"]) == ["math500"]
     assert "which is not MATH" in capsys.readouterr().err
+
+
+def test_two_processes_share_the_items_and_give_what_one_gives(tiny, official, tmp_path, monkeypatch):
+    """What torchrun starts, one after the other: the second runs while the first waits for it."""
+    rank, asked = [0], {0: [], 1: []}
+    real = eval.run.answer
+
+    def wait(ranks):
+        if ranks.rank == 0:
+            rank[0] = 1
+            assert run(tiny, official, tmp_path / "two", "--json", tasks="mmlu,ceval") == 0
+            rank[0] = 0
+
+    def answers(lm, task, how, portion, *rest):
+        asked[rank[0]] += [question.item.id for question in portion]
+        return real(lm, task, how, portion, *rest)
+
+    assert run(tiny, official, tmp_path / "one", tasks="mmlu,ceval") == 0
+    monkeypatch.setattr(eval.run, "join_ranks", lambda: Ranks(rank[0], 2))
+    monkeypatch.setattr(eval.run, "agree", lambda ranks, value: value or "fresh")
+    monkeypatch.setattr(eval.run, "wait", wait)
+    monkeypatch.setattr(eval.run, "answer", answers)
+    assert run(tiny, official, tmp_path / "two", tasks="mmlu,ceval") == 0
+    assert asked[0]
+    assert asked[1]
+    assert not set(asked[0]) & set(asked[1])
+    for name in ("mmlu", "ceval"):
+        one, two = lines(tmp_path / "one", name), lines(tmp_path / "two", name)
+        assert [sample.key for sample in one] == [sample.key for sample in two]
+        assert [sample.correct for sample in one] == [sample.correct for sample in two]
+    assert not list((tmp_path / "two").glob("*.rank-*"))
