@@ -48,9 +48,16 @@ def cached(task: Task, asked: Asked, planned: Planned, out: Path) -> dict[str, S
 
 
 def collect(task: Task, asked: Asked, planned: Planned, out: Path) -> list[Sample]:
-    """Return the samples of all processes, in the order of the questions."""
+    """Return the samples of all processes, in the order of the questions.
+
+    Raises:
+        InputError: If a process has left some out.
+    """
     found = cached(task, asked, planned, out)
-    return [found[q.item.id] for q in planned.questions if q.item.id in found]
+    lost = sum(question.item.id not in found for question in planned.questions)
+    if lost:
+        raise InputError(out, f"{lost:,} answers of {task.id} were not written down", "run the same command again")
+    return [found[question.item.id] for question in planned.questions]
 
 
 def append(path: Path, samples: Sequence[Sample]) -> None:

@@ -28,7 +28,7 @@ from eval.samples import Sample, line_of
 from eval.scores import submission, sum_up
 from eval.tasks import TASKS, find_tasks
 from eval.tasks.base import Asked, Judging, Mode, Question, Task
-from eval.tasks.files import Loaded, has_items, load
+from eval.tasks.files import Loaded, Shelf, has_items, load
 from workbench import manifest
 from workbench.console import Progress, note, progress
 from workbench.errors import ConfigError
@@ -80,7 +80,8 @@ def evaluate(settings: RunSettings) -> dict[str, Any]:
     """
     quiet()
     tasks = chosen(settings)
-    jobs = [prepare(task, settings, alone=len(tasks) == 1) for task in tasks]
+    shelf = Shelf()
+    jobs = [prepare(task, settings, shelf, alone=len(tasks) == 1) for task in tasks]
     model = see_tokenizer(settings.model)
     _see_sandbox(jobs, settings)
     ranks = join_ranks()
@@ -128,12 +129,13 @@ def chosen(settings: RunSettings) -> list[Task]:
     return out
 
 
-def prepare(task: Task, settings: RunSettings, *, alone: bool) -> Job:
+def prepare(task: Task, settings: RunSettings, shelf: Shelf, *, alone: bool) -> Job:
     """Read a task's files and make its questions.
 
     Args:
         task: The task.
         settings: What was asked for.
+        shelf: What other tasks have read.
         alone: Whether it is the only one: else a split or mode that it does not have is meant for others.
     """
     asked = task.asked(
@@ -143,7 +145,7 @@ def prepare(task: Task, settings: RunSettings, *, alone: bool) -> Job:
         form=settings.format,
         mode=settings.mode if alone or settings.mode in task.modes else None,
     )
-    loaded = load(task, settings.data, asked)
+    loaded = load(task, settings.data, asked, shelf)
     for remark in loaded.remarks:
         note(remark)
     if loaded.official is False and not loaded.remarks:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,24 +36,34 @@ class Loaded:
     files: Sequence[Mapping[str, Any]]  # for the manifest
 
 
-def load(task: Task, data: Path, asked: Asked) -> Loaded:
+@dataclass
+class Shelf:
+    """What was read already: tasks of one run share readers' items and files' hashes."""
+
+    items: dict[str, tuple[Path, list[Item]]] = field(default_factory=dict)
+    files: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+
+
+def load(task: Task, data: Path, asked: Asked, shelf: Shelf | None = None) -> Loaded:
     """Read a task's items and exemplars.
 
     Args:
         task: The task.
         data: The folder of all benchmarks.
         asked: The split, and how many exemplars are needed.
+        shelf: What other tasks of the run have read.
 
     Raises:
         InputError: If files are missing or are not what they should be.
     """
     if not data.is_dir():
         raise InputError(data, "no such folder", "name the folder that holds the official files, a folder a benchmark")
+    shelf = shelf or Shelf()
     items: list[Item] = []
     shots: dict[tuple[str, str], list[Item]] = defaultdict(list)
     files: list[Mapping[str, Any]] = []
     for reader in task.readers:
-        root, found = _read(task, data, reader)
+        root, found = _read(task, data, reader, shelf)
         split, subjects = task.parts.get(reader, (asked.split, None))
         chosen = [i for i in found if i.split == split and (subjects is None or i.subject in subjects)]
         if not chosen:
@@ -68,7 +78,9 @@ def load(task: Task, data: Path, asked: Asked) -> Loaded:
             if absent and subjects is None and reader != "mbpp":
                 raise _missing(task, data, f"has exemplars but no {split} items of {absent[0]}")
         items += chosen
-        files += [describe_file(path, data) for path in _inputs(data, reader, root)]
+        if reader not in shelf.files:
+            shelf.files[reader] = [describe_file(path, data) for path in _inputs(data, reader, root)]
+        files += shelf.files[reader]
     code = digest(items)
     known = task.digests.get(asked.split)
     return Loaded(items, shots, code, None if known is None else known == code, _remarks(task, asked, items), files)
@@ -77,7 +89,7 @@ def load(task: Task, data: Path, asked: Asked) -> Loaded:
 def has_items(task: Task, data: Path, asked: Asked) -> bool:
     """Return whether there are files of a task at all."""
     try:
-        return any(item.split == asked.split for item in _read(task, data, task.readers[0])[1])
+        return any(item.split == asked.split for item in _read(task, data, task.readers[0], Shelf())[1])
     except InputError:
         return False
 
@@ -90,10 +102,14 @@ def digest(items: Sequence[Item]) -> str:
     return state.hexdigest()
 
 
-def _read(task: Task, data: Path, reader: str) -> tuple[Path, list[Item]]:
+def _read(task: Task, data: Path, reader: str, shelf: Shelf) -> tuple[Path, list[Item]]:
+    keeps = task.keeps or reader
+    if keeps in shelf.items:
+        return shelf.items[keeps]
     for root in roots(data, reader):
-        found = [item for item in BENCHMARKS[reader](root) if not task.keeps or item.benchmark == task.keeps]
+        found = [item for item in BENCHMARKS[reader](root) if item.benchmark == keeps]
         if found:
+            shelf.items[keeps] = (root, found)
             return root, found
     raise _missing(task, data, f"has no {task.name} ({reader})")
 
