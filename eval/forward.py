@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     import torch
 
 PACK = 1024  # ids in a forward pass: past this, products get no faster on a CPU
+PACK_ELSEWHERE = 4096  # on an accelerator: larger products, while the weights of attention stay below a gigabyte
 NAME = "yanmo_tree"
+LENGTH_DEPENDENT = ("dynamic", "longrope")  # rotary embeddings that change with the sequence's whole length
 
 
 def shares(model: Any) -> bool:
@@ -31,7 +33,10 @@ def shares(model: Any) -> bool:
     config = model.config
     windowed = getattr(config, "sliding_window", None) is not None
     layers = getattr(config, "layer_types", None) or ()
-    return config.model_type in FAMILIES and not windowed and all(kind == "full_attention" for kind in layers)
+    turning = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+    if config.model_type not in FAMILIES or windowed or turning in LENGTH_DEPENDENT:
+        return False
+    return all(kind == "full_attention" for kind in layers)
 
 
 class Kept:

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from eval.forward import PACK, run, shares
+from eval.forward import PACK, PACK_ELSEWHERE, run, shares
 from eval.prefixes import Node, tree
 from workbench.errors import MissingPackage
 
@@ -67,8 +67,6 @@ def shared_prefix_lm() -> Any:
     class SharedPrefixLM(_base()):  # type: ignore[misc]
         """HFLM that computes what requests have in common once."""
 
-        pack = PACK
-
         def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
             before, after = super()._encode_pair(context, continuation)
             return (before, after) if after else (before, self.tok_encode(continuation, add_special_tokens=False))
@@ -76,7 +74,8 @@ def shared_prefix_lm() -> Any:
         def _loglikelihood_tokens(
             self, requests: Sequence[Request], disable_tqdm: bool = False, override_bs: int | None = None
         ) -> list[tuple[float, bool]]:
-            return score(self.model, [(one[1], one[2]) for one in requests], self.max_length, self.pack)
+            pack = PACK if self.device.type == "cpu" else PACK_ELSEWHERE
+            return score(self.model, [(one[1], one[2]) for one in requests], self.max_length, pack)
 
         def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
             from eval.generate import generate_until

@@ -118,8 +118,11 @@ def test_attention_over_a_part_by_the_kernel_and_in_plain_products(causal):
     assert torch.allclose(norm, other_norm, atol=1e-5)
 
 
-def test_a_window_is_left_to_hflm(model):
+def test_a_window_and_a_rotation_by_length_are_left_to_hflm(model, monkeypatch):
     assert shares(model)
+    with monkeypatch.context() as patch:
+        patch.setitem(model.config.rope_parameters, "rope_type", "dynamic")
+        assert not shares(model)
     model.config.sliding_window = 64
     try:
         assert not shares(model)
