@@ -1,4 +1,4 @@
-"""The ``evaluate`` command: bits per byte, tables beside published figures, scorecards, cards, imports, comparisons."""
+"""The ``evaluate`` command: benchmarks, bits per byte, published figures, scorecards, cards, imports, comparisons."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from eval import cli_more
+from eval.cli_run import add_run, run_command
 from workbench.command import Parser, run
 from workbench.errors import ConfigError, InputError
 
 EPILOG = """examples:
+  evaluate run --model data/runs/pt --tasks mmlu,ceval --data official-files
   evaluate bits --model data/runs/pt --tokens data/tokens/wudao
   evaluate bits --model data/runs/pt --text 红楼梦.txt --text 新闻.txt --json
   evaluate table --scores data/runs/mine data/runs/other --kind base --out data/table
@@ -47,6 +49,7 @@ def parser() -> Parser:
     bits.add_argument("--batch", type=int, default=8, metavar="N", help="sequences in a forward pass (default: 8)")
     bits.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of the products (default: fp32)")
     bits.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_run(verbs)
     _add_table(verbs)
     _add_scorecard(verbs)
     cli_more.add(verbs)
@@ -218,4 +221,4 @@ def _read(path: Path) -> str:
         raise InputError(path, f"is not UTF-8 at byte {error.start}", "save it as UTF-8") from error
 
 
-_VERBS = {"bits": _bits, "table": _table, "scorecard": _scorecard, **cli_more.HANDLERS}
+_VERBS = {"run": run_command, "bits": _bits, "table": _table, "scorecard": _scorecard, **cli_more.HANDLERS}

@@ -1,4 +1,4 @@
-"""What the two pages share: the frame, the style, bilingual text, escaping.
+"""What the pages share: the frame, the style, bilingual text, escaping.
 
 One file, no script, nothing fetched; light and dark by the reader's setting; printable. Chinese is tagged as such, so
 that browsers set it in Chinese faces with Chinese punctuation and line breaking. All text is escaped here.
@@ -39,6 +39,9 @@ sup { line-height: 0; font-size: .7em; padding-left: .1em }
   border-radius: .4rem; flex: 1 1 18rem } .cards .big { display: block; font-size: 1.35rem; font-weight: 700 }
 ol, ul { padding-left: 1.4rem; margin: .4rem 0; max-width: 60rem } li { margin: .25rem 0 }
 details { margin: 1rem 0 } summary { cursor: pointer; color: var(--soft) } a { color: inherit }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; font-size: .95em; margin: .2rem 0 .4rem }
+details details { margin: .4rem 0 .4rem 1rem } article { border-left: 2px solid var(--line); margin: .8rem 0 .8rem 1rem;
+  padding-left: .8rem; max-width: 56rem } p.over { padding: .3rem .6rem }
 @media print { body { max-width: none; padding: 0; font-size: 10pt } details > * { display: block } }
 """
 

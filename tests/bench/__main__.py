@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("corpus", "tokenizer", "train")
+BENCHES = ("corpus", "tokenizer", "train", "eval")
 
 
 def main() -> None:

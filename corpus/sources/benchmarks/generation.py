@@ -29,9 +29,13 @@ def math(folder: Path) -> Iterator[Item]:
     """Yield MATH (train and test folders of one problem a file) where it is, and MATH-500 under its own name."""
     for split in ("train", "test"):
         for number, file in enumerate(sorted((folder / split).glob("*/*.json"))):
-            record = json.loads(file.read_text(encoding="utf-8"))
-            more = {"solution": record["solution"], "level": record.get("level", "")}
-            yield Item("math", file.parent.name, split, number, record["problem"], (), "", more)
+            try:
+                record = json.loads(file.read_text(encoding="utf-8"))
+                more = {"solution": record["solution"], "level": record.get("level", "")}
+                problem = record["problem"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(file, f"is no problem of MATH ({error})", "take MATH's official files") from error
+            yield Item("math", file.parent.name, split, number, problem, (), "", more)
     path = folder / "math500.jsonl"
     if path.is_file():
         for number, record in enumerate(read_jsonl(path, ("problem", "solution", "answer", "subject"), "MATH-500")):
@@ -68,8 +72,32 @@ def bbh(folder: Path) -> Iterator[Item]:
     root = folder / "bbh" if (folder / "bbh").is_dir() else folder
     for file in sorted(root.glob("*.json")):
         try:
-            examples = json.loads(file.read_text(encoding="utf-8"))["examples"]
-        except (ValueError, KeyError) as error:
-            raise InputError(file, "holds no examples", "take BIG-Bench Hard's official files") from error
-        for number, record in enumerate(examples):
-            yield Item("bbh", file.stem, "test", number, record["input"], (), str(record["target"]))
+            records = json.loads(file.read_text(encoding="utf-8"))["examples"]
+            examples = [(record["input"], str(record["target"])) for record in records]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                file, "holds no examples of input and target", "take BIG-Bench Hard's official files"
+            ) from error
+        for number, (question, target) in enumerate(examples):
+            yield Item("bbh", file.stem, "test", number, question, (), target)
+
+
+def bbh_exemplars(folder: Path) -> Iterator[Item]:
+    """Yield the exemplars of BIG-Bench Hard's official chain-of-thought prompts, three a task.
+
+    ``more`` has ``about`` (what stands at the prompt's head) and ``solution`` (what follows "step by step.", with the
+    line end or space it begins with).
+
+    Raises:
+        InputError: If a file is not of that form.
+    """
+    steps, said = "\nA: Let's think step by step.", "the answer is "
+    for file in sorted((folder / "cot-prompts").glob("*.txt")):
+        about, *shots = file.read_text(encoding="utf-8").partition("-----\n")[2].split("\n\nQ: ")
+        for number, shot in enumerate(shots):
+            question, found, solution = shot.partition(steps)
+            if not found or said not in solution:
+                raise InputError(file, "is no chain-of-thought prompt", "take BIG-Bench Hard's official files")
+            answer = solution.rpartition(said)[2].strip().removesuffix(".")
+            more = {"about": about, "solution": solution}
+            yield Item("bbh", file.stem, "cot", number, question, (), answer, more)

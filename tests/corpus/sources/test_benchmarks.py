@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import tarfile
+import zipfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from corpus.sources.benchmarks import BENCHMARKS, read_benchmarks
+from corpus.sources.benchmarks.packed import archives, roots
 from workbench.errors import InputError
 
 OFFICIAL = {
@@ -39,6 +41,33 @@ def test_a_file_with_a_missing_column_is_told(tmp_path: Path) -> None:
     (folder / "anatomy.csv").write_text(",Question,A,B,C,D,Answer\n0,问,一,二\n", encoding="utf-8")
     with pytest.raises(InputError, match="row 2 has 4 columns"):
         list(BENCHMARKS["cmmlu"](tmp_path / "cmmlu"))
+
+
+def test_columns_in_another_order_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "cmmlu" / "test"
+    folder.mkdir(parents=True)
+    (folder / "anatomy.csv").write_text(",Question,B,A,C,D,Answer\n0,问,一,二,三,四,A\n", encoding="utf-8")
+    with pytest.raises(InputError, match="has the columns ,Question,B,A,C,D,Answer, not ,Question,A,B,C,D,Answer"):
+        list(BENCHMARKS["cmmlu"](tmp_path / "cmmlu"))
+    (folder / "anatomy.csv").write_text(",Question,A,B,C,D,Answer\n0,问,一,二,三,四,一\n", encoding="utf-8")
+    with pytest.raises(InputError, match="row 2 has '一' where an answer, A to D, is expected"):
+        list(BENCHMARKS["cmmlu"](tmp_path / "cmmlu"))
+
+
+def test_archives_are_found_in_the_folder_and_beside_it(tmp_path: Path) -> None:
+    csv = tmp_path / "anatomy.csv"
+    csv.write_text(",Question,A,B,C,D,Answer\n0,问,一,二,三,四,A\n", encoding="utf-8")
+    (tmp_path / "inside/cmmlu").mkdir(parents=True)
+    with zipfile.ZipFile(tmp_path / "inside/cmmlu/cmmlu_v1_0_1.zip", "w") as packed:
+        packed.write(csv, "test/anatomy.csv")
+        packed.writestr("__MACOSX/test/anatomy.csv", "no")
+    (tmp_path / "beside").mkdir()
+    with tarfile.open(tmp_path / "beside/cmmlu.tar.gz", "w:gz") as tar:
+        tar.add(csv, "cmmlu/data/test/anatomy.csv")
+    for name in ("inside", "beside"):
+        found = [item for root in roots(tmp_path / name, "cmmlu") for item in BENCHMARKS["cmmlu"](root)]
+        assert [item.question for item in found[:1]] == ["问"]
+        assert [path.name for path in archives(tmp_path / name, "cmmlu")] != []
 
 
 def test_a_line_that_is_not_json_is_told(tmp_path: Path) -> None:

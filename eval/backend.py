@@ -1,0 +1,150 @@
+"""A model folder opened behind lm-eval's interface: with shared prefixes here, or vLLM where it is installed.
+
+Under torchrun each process takes the device of its rank and a share of the questions.
+Cost: beyond importing torch and lm-eval, the weights' bytes from disk and 0.2 s for a tokenizer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.models import load_model, model_folder
+from workbench.errors import ConfigError, InputError, MissingPackage
+
+BACKENDS = ("hf", "vllm")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that share the questions."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the one that writes what is common."""
+        return self.rank == 0
+
+
+def join_ranks() -> Ranks:
+    """Return this process's rank, joining the group if torchrun started several."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return Ranks()
+    import torch.distributed as dist
+
+    if not dist.is_initialized():
+        dist.init_process_group("gloo")
+    return Ranks(dist.get_rank(), world)
+
+
+def wait(ranks: Ranks) -> None:
+    """Wait until every process has come here."""
+    if ranks.world > 1:
+        import torch.distributed as dist
+
+        dist.barrier()
+
+
+def agree(ranks: Ranks, value: Any) -> Any:
+    """Return the first process's value in every process."""
+    if ranks.world == 1:
+        return value
+    import torch.distributed as dist
+
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def see_tokenizer(folder: Path) -> Path:
+    """Return the model's folder, having seen that a tokenizer lies in it.
+
+    Raises:
+        InputError: If the folder is no model, or none lies there.
+    """
+    inner = model_folder(folder)
+    if not any((inner / name).is_file() for name in TOKENIZER_FILES):
+        raise InputError(
+            inner, f"has no tokenizer (none of {', '.join(TOKENIZER_FILES)})", "lay the model's own tokenizer there"
+        )
+    return inner
+
+
+def open_lm(folder: Path, *, backend: str = "hf", batch: int = 16, device: str | None = None) -> Any:
+    """Return the model of a folder behind lm-eval's interface.
+
+    Args:
+        folder: A model folder or a run of ``train``.
+        backend: ``hf`` or ``vllm``.
+        batch: Sequences generated at once.
+        device: Where to put it; the rank's accelerator, else the CPU, by default.
+
+    Raises:
+        InputError: If there is no such model, or its tokenizer is missing, damaged or larger than its embedding.
+        MissingPackage: If the back end is not installed.
+    """
+    inner = see_tokenizer(folder)
+    if backend == "vllm":
+        return _vllm(inner, batch)
+    from eval.likelihood import hflm
+
+    tokenizer = _tokenizer(inner)
+    model = load_model(folder, device or _own_device())
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        found = f"its tokenizer has {len(tokenizer):,} pieces, its embedding {rows:,} rows"
+        raise InputError(inner, found, "lay the model's own tokenizer there")
+    return hflm(model, tokenizer, batch=batch)
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # tokenizers and transformers raise many kinds for a damaged file
+        if isinstance(error, MemoryError | KeyboardInterrupt):
+            raise
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(folder, f"its tokenizer cannot be loaded ({said})", "check its files") from error
+
+
+def _own_device() -> str | None:
+    import torch
+
+    if "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+        return f"cuda:{int(os.environ['LOCAL_RANK']) % torch.cuda.device_count()}"
+    return None
+
+
+def _vllm(folder: Path, batch: int) -> Any:
+    import importlib.util
+
+    if importlib.util.find_spec("vllm") is None:
+        raise ConfigError("--backend vllm", "vllm is not installed", "pip install vllm, or leave --backend out")
+    try:
+        from lm_eval.models.vllm_causallms import VLLM
+    except ImportError as error:
+        raise MissingPackage("lm_eval", "eval") from error
+    return VLLM(pretrained=str(folder), batch_size=batch, enable_prefix_caching=True)
+
+
+def quiet() -> None:
+    """Keep lm-eval's and transformers' own lines off stderr, where ours are read."""
+    import logging
+
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name in ("lm_eval", "transformers"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if not sys.warnoptions:
+        import warnings
+
+        warnings.filterwarnings("ignore", module=r"(lm_eval|transformers|torch)\b.*")
