@@ -66,7 +66,7 @@ def train_dpo(settings: DpoSettings, *, overwrite: bool = False) -> dict[str, An
         ratio = chosen - rejected
         return {
             "loss": preference_loss(ratio, settings.beta, settings.loss, settings.label_smoothing).mean(),
-            "pair_accuracy": (ratio > 0).float().mean(),
+            "pair_accuracy": ((ratio > 0).float() + (ratio >= 0).float()).mean() / 2,  # a tie counts half
             "reward_margin": settings.beta * ratio.mean(),
             "reward_chosen": settings.beta * chosen.mean(),
             "reward_rejected": settings.beta * rejected.mean(),

@@ -9,6 +9,7 @@ compares the logits before it writes. Cost at rank 8 on all of a 7B Llama's prod
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,9 @@ def add_adapter(model: Any, settings: LoraSettings, base: Path, vocabulary: int,
         base_model_name_or_path=str(base),
     )
     try:
-        wrapped = get_peft_model(model, config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers by an old name
+            wrapped = get_peft_model(model, config)
     except ValueError as error:
         found = f"{', '.join(settings.targets)}: {str(error).splitlines()[0][:120]}"
         raise ConfigError("lora.targets", found, "name linear layers of the model, e.g. q_proj,v_proj") from error
