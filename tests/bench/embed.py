@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.models import load_model
-from tokenizer.embed import INITS, embed
+from tokenizer.embed import embed
+from tokenizer.rows import INITS
 from tokenizer.shards import TokenShards
 from workbench.console import note, table
 

@@ -26,7 +26,7 @@ from workbench import manifest
 
 SHARES = {"Chinese": 0.6, "English": 0.25, "code": 0.15}  # of the bytes
 HELD_OUT = 0.08  # of the documents
-WARM_UP = 50  # steps
+WARM_UP = 20  # steps
 EVAL_BATCH = 16
 
 
@@ -69,8 +69,8 @@ class Body:
 
 def body_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``Body`` and of the text."""
-    parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--hidden", type=int, default=64)
+    parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--seq-len", type=int, default=256)
     parser.add_argument("--batch", type=int, default=4, help="sequences a step")
     parser.add_argument("--lr", type=float, default=2e-3)

@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the flags."""
     out = argparse.ArgumentParser(prog="tests.bench.vocab", description=__doc__.splitlines()[0])
     out.add_argument("--base", default="llama", help="llama or mistral")
-    out.add_argument("--text-mb", type=float, default=0.7, help="what each model reads once")
+    out.add_argument("--text-mb", type=float, default=0.5, help="what each model reads once")
     out.add_argument("--json", type=Path, help="also write every run's figures")
     body_arguments(out)
     return out

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from sentencepiece import SentencePieceProcessor
 
 from tokenizer.cli import command
-from tokenizer.embed import INITS, embed, new_pieces
+from tokenizer.embed import embed, new_pieces
 from tokenizer.model import read_model
+from tokenizer.rows import INITS
 from tokenizer.tensors import from_float, read_header, to_float
 from workbench.errors import InputError, OutputError
 
