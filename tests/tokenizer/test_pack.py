@@ -3,6 +3,7 @@ import os
 import random
 import subprocess
 import sys
+import tracemalloc
 from collections import defaultdict
 from pathlib import Path
 
@@ -267,3 +268,31 @@ def test_more_than_four_epochs_are_told(rows, extended, tmp_path, capsys):
     corpus = make_corpus(tmp_path / "c", [{**row, "weight": 5.0} for row in rows])
     pack(corpus, extended, tmp_path / "t", SETTINGS, workers=1)
     assert "more than four epochs of s0/新闻/head 5.0, s0/新闻/middle 5.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("packing", ["concat", "best-fit"])
+def test_a_shard_takes_the_same_memory_however_large_the_corpus(extended, tmp_path, monkeypatch, packing):
+    real, peaks = tokenizer.pack.merge_shard, []
+
+    def watched(shard):
+        tracemalloc.start()
+        try:
+            return real(shard)
+        finally:
+            peaks[-1].append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+
+    monkeypatch.setattr(tokenizer.pack, "merge_shard", watched)
+    for documents in (300, 1800):
+        peaks.append([])
+        rows = [
+            {"id": f"s/{n}", "text": "\n".join(SENTENCES), "title": "", "source": "s", "domain": "", "lang": "zh",
+             "bucket": "head"}
+            for n in range(documents)
+        ]  # fmt: skip
+        corpus = make_corpus(tmp_path / f"c{documents}", rows)
+        settings = PackSettings(256, 0.0, shard_ids=20_000, packing=packing)
+        pack(corpus, extended, tmp_path / f"t{documents}", settings, workers=1)
+    small, large = peaks
+    assert len(large) > 4 * len(small) > 4
+    assert max(large) < 1.3 * max(small)
