@@ -95,9 +95,9 @@ def parser() -> Parser:
     embed.add_argument("--tokenizer", type=Path, required=True, metavar="DIR", help="extended from its vocabulary")
     embed.add_argument(
         "--init",
-        default="subword-mean",
+        default="mean",
         choices=("subword-mean", "mean", "random", "zero"),
-        help="how new rows begin (default: subword-mean)",
+        help="how new rows begin (default: mean)",
     )
     embed.add_argument("--pad-to", type=int, help="rows are a multiple of it (default: as the tokenizer was made for)")
     embed.add_argument("--seed", type=int, default=0, help="of random (default: 0)")

@@ -1,9 +1,13 @@
 """New rows behind a matrix's old ones, in four ways; in both matrices each by its own rows.
 
-    subword-mean  the mean of the base rows of the pieces that the new piece used to split into (the default)
-    mean          the mean of all base rows: each new piece begins as likely as the average one
+    mean          the mean of all base rows: each new piece begins as likely as the average one (the default)
+    subword-mean  the mean of the base rows of the pieces that the new piece used to split into
     random        normal numbers
     zero          zeros
+
+``mean`` is the default because it was measured best at step 0 and after (docs/benchmarks/embed.md). What a hanzi used
+to split into is bytes, the likeliest pieces of Chinese text: thousands of new rows like theirs take the probability
+from what is there, until training has put them down.
 
 Those of subword-mean and random are then rescaled to the median norm of the base rows: a mean of rows is shorter than
 a row, and the model has seen none so short. The mean of all rows is not: scaled up to a row's length it would be the

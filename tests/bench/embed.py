@@ -78,14 +78,13 @@ def sparsemax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return weights
 
 
-def focus_rows(data: TokenShards, rows: NDArray[np.float32], base: int, seed: int, folder: Path) -> NDArray[np.float32]:
+def focus_rows(data: TokenShards, rows: NDArray[np.float32], base: int, folder: Path) -> NDArray[np.float32]:
     """Return rows for the pieces behind the base's, by FOCUS.
 
     Args:
         data: Text in the extended vocabulary, for the fastText vectors.
         rows: The base's, shape (base, width).
         base: How many pieces the base has.
-        seed: Of fastText.
         folder: Where to write its text.
     """
     import fasttext
@@ -93,7 +92,7 @@ def focus_rows(data: TokenShards, rows: NDArray[np.float32], base: int, seed: in
     path = folder / "ids.txt"
     path.write_text("\n".join(" ".join(map(str, data.ids(i))) for i in range(len(data))))
     vectors = fasttext.train_unsupervised(
-        str(path), "skipgram", dim=FOCUS_WIDTH, minCount=1, maxn=0, epoch=5, thread=1, seed=seed, verbose=0
+        str(path), "skipgram", dim=FOCUS_WIDTH, minCount=1, maxn=0, epoch=5, thread=1, verbose=0
     )
     seen = np.array(sorted(int(word) for word in vectors.get_words() if word.isdigit()))
     known = seen[seen < base]
@@ -117,7 +116,7 @@ def extended(base: Path, tokenizer: Path, out: Path, init: str, seed: int, data:
     model = load_model(out, "cpu")
     if init == FOCUS:
         pieces, weight = results["base_pieces"], model.get_input_embeddings().weight
-        rows = focus_rows(data, weight[:pieces].detach().numpy(), pieces, seed, out)
+        rows = focus_rows(data, weight[:pieces].detach().numpy(), pieces, out)
         with torch.no_grad():
             weight[pieces : pieces + len(rows)] = torch.from_numpy(rows)
     shutil.rmtree(out)

@@ -144,7 +144,7 @@ def test_a_second_run_does_nothing_and_another_is_refused(small, extended, tmp_p
     assert command([*words, "--json"]) == 0
     said = capsys.readouterr()
     assert "nothing to do" in said.err
-    assert json.loads(said.out)["init"] == "subword-mean"
+    assert json.loads(said.out)["init"] == "mean"
     with pytest.raises(OutputError, match="--overwrite"):
         command([*words, "--init", "zero"])
     assert command([*words, "--init", "zero", "--overwrite"]) == 0
