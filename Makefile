@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test test-slow check bench clean
+.PHONY: demo test test-slow check bench bench-vocab bench-embed clean
 
 demo: $(VENV)/demo
 	$(BIN)/corpus sample --out data/raw/wudao
@@ -32,6 +32,13 @@ check: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/python -m tests.bench
+
+# Experiments rather than speeds, each some 20 minutes on one core; ARGS='--hidden 512 …' for a larger one.
+bench-vocab: $(VENV)/dev
+	$(BIN)/python -m tests.bench.vocab $(ARGS)
+
+bench-embed: $(VENV)/dev
+	$(BIN)/python -m tests.bench.embed $(ARGS)
 
 # An extra of pyproject.toml, installed once; its mark is older than pyproject.toml when that has changed.
 $(VENV)/demo $(VENV)/dev: $(VENV)/%: pyproject.toml | $(BIN)/python

@@ -10,13 +10,15 @@ from typing import NoReturn
 
 from workbench.command import Parser, run
 
-EPILOG = """examples:
+EPILOG = r"""examples:
   tokenizer extend --add zh7k --out data/tokenizer/zh7k
   tokenizer extend --add zh7k --add medical --base mistral --out data/tokenizer/mine
   tokenizer learn data/corpus/wudao --count 10000 --out data/words.txt
   tokenizer extend --add zh7k --add data/words.txt --out data/tokenizer/zh7k-words
   tokenizer embed --model data/models/llama --tokenizer data/tokenizer/zh7k --out data/models/llama-zh7k
   tokenizer pack data/corpus/wudao --tokenizer data/tokenizer/zh7k --seq-len 2048 --out data/tokens/wudao
+  tokenizer pack data/corpus/mixed --tokenizer data/tokenizer/zh7k --seq-len 2048 --packing best-fit \
+    --weight source=wudao:2 --weight bucket=head:3 --weight domain=医疗:2 --out data/tokens/mixed
   tokenizer check data/tokenizer/zh7k --text sample.txt --base llama
   tokenizer compare llama data/tokenizer/zh7k mistral-common/tekken_240911.json --text sample.txt --html compare.html
 
@@ -68,8 +70,22 @@ def parser() -> Parser:
     pack.add_argument("--tokenizer", type=Path, required=True, metavar="DIR", help="a folder with a tokenizer.model")
     pack.add_argument("--seq-len", type=int, required=True, metavar="N", help="ids in a sequence")
     pack.add_argument("--out", type=Path, required=True, help="the tokens folder")
+    pack.add_argument(
+        "--packing",
+        default="concat",
+        choices=("concat", "best-fit"),
+        help="concat: end to end, cut where a sequence ends; best-fit: whole where they fit, padded (default: concat)",
+    )
+    pack.add_argument(
+        "--weight",
+        action="append",
+        default=[],
+        metavar="COLUMN=NAME:TIMES",
+        help="lay documents of a source, domain or bucket out so often, as source=wudao:2; may be repeated: multiplied",
+    )
     pack.add_argument("--validation-share", type=float, default=0.01, help="of the documents (default: 0.01)")
     pack.add_argument("--seed", type=int, default=0, help="of the shuffle (default: 0); it does not move the split")
+    pack.add_argument("--engine", default="local", choices=("local", "ray"), help="where it runs (default: local)")
     pack.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     pack.add_argument("--overwrite", action="store_true", help="replace tokens of another corpus or other settings")
     pack.add_argument("--json", action="store_true", help="print the totals as JSON")
@@ -79,9 +95,9 @@ def parser() -> Parser:
     embed.add_argument("--tokenizer", type=Path, required=True, metavar="DIR", help="extended from its vocabulary")
     embed.add_argument(
         "--init",
-        default="subword-mean",
+        default="mean",
         choices=("subword-mean", "mean", "random", "zero"),
-        help="how new rows begin (default: subword-mean)",
+        help="how new rows begin (default: mean)",
     )
     embed.add_argument("--pad-to", type=int, help="rows are a multiple of it (default: as the tokenizer was made for)")
     embed.add_argument("--seed", type=int, default=0, help="of random (default: 0)")
@@ -150,9 +166,20 @@ def _learn(arguments: argparse.Namespace) -> int:
 
 def _pack(arguments: argparse.Namespace) -> int:
     from tokenizer.pack import PackSettings, pack, print_summary
+    from tokenizer.weights import parse
     from workbench.console import emit_json
+    from workbench.errors import ConfigError
 
-    settings = PackSettings(arguments.seq_len, arguments.validation_share, arguments.seed)
+    if arguments.engine != "local":
+        found = "is not there before corpus build has that engine"
+        raise ConfigError(f"--engine {arguments.engine}", found, "take --engine local")
+    settings = PackSettings(
+        arguments.seq_len,
+        arguments.validation_share,
+        arguments.seed,
+        packing=arguments.packing,
+        weights=parse(arguments.weight),
+    )
     results = pack(
         arguments.corpus,
         arguments.tokenizer,

@@ -40,7 +40,6 @@ class ListCount:
 
     name: str
     asked: int  # lines of the list
-    repeated: int  # lines that say again what the list said before
     already_there: int  # in the base, or added by an earlier list
     unreachable: int  # words that no two pieces merge into
     added: int
@@ -144,7 +143,7 @@ def choose(known: set[str], lists: Sequence[PieceList]) -> Addition:
                 break
             waiting = later
         unreachable += waiting
-        counts.append(ListCount(one.name, one.lines, one.lines - len(one.pieces), there, len(waiting), added))
+        counts.append(ListCount(one.name, len(one.pieces), there, len(waiting), added))
     return Addition(tuple(pieces), tuple(counts), needed, tuple(unreachable))
 
 
@@ -179,7 +178,7 @@ def add(model: Any, addition: Addition) -> dict[str, int]:
 
 def print_summary(report: dict[str, Any]) -> None:
     """Print what became of the lists, and the sizes, on stdout."""
-    heads = ("list", "asked", "repeated", "already there", "unreachable", "added")
+    heads = ("list", "asked", "already there", "unreachable", "added")
     rows = [tuple(count.values()) for count in report["lists"]]
     table(heads, rows)
     sizes = [

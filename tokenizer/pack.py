@@ -2,8 +2,9 @@
 
     units     the corpus's parquet files, in groups of 16 MB
     encode    a worker encodes a unit, adds bos and eos, and leaves a run for each split, ordered by the shuffle's key
-    shards    a worker merges one shard from all runs: documents end to end, cut into sequences, the last one padded
-    manifest  what came from where; written last
+    shards    a worker merges one shard from all runs and packs it: documents end to end and cut where a sequence ends,
+              or whole where they fit best, with padding (``--packing best-fit``)
+    manifest  what came from where, and what the packing cost; written last
 
 Units depend on the corpus alone and shards on the runs alone, so an interrupted pack goes on from the files it
 finished, and any number of workers gives the same bytes. Nothing is dropped: what the corpus has in documents and
@@ -15,87 +16,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 import pyarrow as pa
-import xxhash
-from numpy.typing import NDArray
 
 from corpus.engine.local import Local
-from tokenizer.encode import Encoder
-from tokenizer.packing import lay
-from tokenizer.runs import RunStore, ends, order_by_key, with_ends
+from tokenizer import weights
+from tokenizer.best_fit import best_fit
+from tokenizer.job import Job, PackSettings, load_encoder
+from tokenizer.packing import cut_end_to_end, end_to_end, lay
 from tokenizer.shards import KIND, PIECES, SPLITS, id_type, shard_path, write_shard
+from tokenizer.totals import of_split, print_summary
+from tokenizer.units import LEDGER, encode_unit, group
 from workbench import manifest
-from workbench.console import note, progress, table
+from workbench.console import note, progress
 from workbench.errors import ConfigError, InputError
 from workbench.files import read_json, remove, sha256_file, write_json
 
-UNIT_BYTES = 16 << 20  # of parquet
-SHARD_IDS = 1 << 26  # 128 MB of uint16; a worker needs about three times that
-SPLIT_SEED = (
-    0  # of the hash that chooses the validation documents: fixed, so that no seed moves a document into training
-)
-READ = ("id", "text", "source", "domain", "bucket")
-WEIGHT = "weight"  # how often a document is laid out; corpora have it from corpus build --src NAME=PATH@WEIGHT
-LEDGER = ("source", "domain", "bucket")
-
-
-@dataclass(frozen=True)
-class PackSettings:
-    """What decides the shards, besides the corpus and the tokenizer."""
-
-    seq_len: int
-    validation_share: float = 0.01
-    seed: int = 0
-    shard_ids: int = SHARD_IDS
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ConfigError: If one makes no sense.
-        """
-        if self.seq_len < 2:
-            raise ConfigError("--seq-len", f"{self.seq_len} is less than two", "a sequence predicts its second id")
-        if not 0 <= self.validation_share < 1:
-            raise ConfigError("--validation-share", f"{self.validation_share} is not in [0, 1)", "give 0.01, or 0")
-        if self.seed < 0:
-            raise ConfigError("--seed", f"{self.seed} is negative", "give a number from 0")
-
-    @property
-    def window(self) -> int:
-        """Return the ids of a full shard: a whole number of sequences."""
-        return max(1, self.shard_ids // self.seq_len) * self.seq_len
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a worker needs besides its unit or shard."""
-
-    out: Path
-    model: Path
-    model_sha256: str  # a changed model is another job, also for a worker's cache
-    settings: PackSettings
-    vocab_size: int
-
-    @property
-    def runs(self) -> RunStore:
-        """Return the runs."""
-        return RunStore(self.out / "work", id_type(self.vocab_size))
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Some files of the corpus, to be encoded at once."""
-
-    job: Job
-    number: int
-    files: tuple[Path, ...]
+__all__ = ["PackSettings", "pack", "print_summary"]
 
 
 @dataclass(frozen=True)
@@ -136,12 +75,13 @@ def pack(
     if not model.is_file():
         raise InputError(tokenizer, "holds no tokenizer.model", "make one with: tokenizer extend --add zh7k --out DIR")
     digest = sha256_file(model)
-    encoder = _encoder(model, digest)
+    encoder = load_encoder(model, digest)
     if encoder.eos_id < 0:
         raise InputError(model, "has no eos, so documents could not be told apart", "name a model that has one")
     parts = [entry for entry in made.files if str(entry["path"]).startswith("kept/")]
     if not parts:
         raise InputError(corpus, "has no kept documents", "see: corpus report DIR")
+    weights.check_names(settings.weights, [corpus / str(part["path"]) for part in parts])
     mark = manifest.fingerprint(KIND, asdict(settings), [digest, [[part["path"], part["sha256"]] for part in parts]])
     if manifest.claim(out, KIND, mark, overwrite=overwrite) == "complete":
         remove(out / "work")
@@ -158,10 +98,11 @@ def pack(
     if documents != kept:
         raise InputError(corpus, f"has {documents:,} documents, its manifest says {kept:,}", "build it again")
     files = [entry for shard in written for entry in shard["files"]]
-    splits = {split: _split_results(split, accounts, files) for split in SPLITS}
+    splits = {split: of_split(split, accounts, written, settings.seq_len) for split in SPLITS}
     results: dict[str, Any] = {
         "dtype": id_type(encoder.vocab_size).str,
         "seq_len": settings.seq_len,
+        "packing": settings.packing,
         "vocab_size": encoder.vocab_size,
         "eos_id": encoder.eos_id,
         "bos_id": encoder.bos_id,
@@ -173,9 +114,10 @@ def pack(
     for name in ("tokens", "bytes"):
         laid, encoded = sum(shard[name] for shard in written), sum(about[name] for about in splits.values())
         assert laid == encoded, f"{encoded - laid:,} {name} were lost between the runs and the shards"
-    many = sorted({f"{row['source']} {row['epochs']:.1f}" for row in splits["train"]["ledger"] if row["epochs"] > 4})
-    if many:
-        note(f"{out}: more than four epochs of {', '.join(many)}: repetition beyond that teaches little")
+    if many := weights.many_epochs(splits["train"]["ledger"]):
+        note(f"{out}: more than four epochs of {many}: repetition beyond that teaches little")
+    if not splits["train"]["documents"]:
+        note(f"{out}: no document is laid out for training; see --weight and --validation-share")
     if settings.validation_share and not splits["validation"]["documents"]:
         note(f"{out}: no document fell into the validation split; try a larger --validation-share")
     inputs = [
@@ -204,96 +146,6 @@ def _run(engine: Local, function: Callable[[Any], Any], units: Sequence[Any], sa
     return out
 
 
-def group(job: Job, corpus: Path, parts: Sequence[Any]) -> list[Unit]:
-    """Return the units: files in the manifest's order, as many together as stay under ``UNIT_BYTES``.
-
-    Raises:
-        InputError: If a file is missing.
-    """
-    groups: list[list[Path]] = []
-    size = UNIT_BYTES
-    for part in parts:
-        path = corpus / str(part["path"])
-        if not path.is_file():
-            raise InputError(path, "is missing", "build the corpus again")
-        size += path.stat().st_size
-        if size > UNIT_BYTES or not groups:
-            groups.append([])
-            size = path.stat().st_size
-        groups[-1].append(path)
-    return [Unit(job, number, tuple(files)) for number, files in enumerate(groups)]
-
-
-@cache
-def _encoder(model: Path, _sha256: str) -> Encoder:
-    return Encoder(model)
-
-
-def encode_unit(unit: Unit) -> dict[str, Any]:
-    """Encode a unit and leave its runs. Returns (and leaves on disk) its account."""
-    job, store = unit.job, unit.job.runs
-    done = store.folder / f"{unit.number:06d}.json"
-    if done.is_file():
-        return dict(read_json(done))
-    clock = time.process_time()
-    encoder = _encoder(job.model, job.model_sha256)
-    frame = pl.concat([_read_part(path) for path in unit.files])
-    encoded = encoder.encode(frame["text"])
-    ids = [name.encode() for name in frame["id"]]
-    chance = np.fromiter((xxhash.xxh3_64_intdigest(name + b"/split", SPLIT_SEED) for name in ids), np.uint64, len(ids))
-    held_out = chance < np.uint64(int(job.settings.validation_share * 2**64))
-    times = np.where(held_out, 1, copies(frame[WEIGHT].to_numpy(), ids))  # held-out text is laid out once
-    laid = np.repeat(np.arange(len(ids)), times)
-    nth = np.arange(len(laid)) - np.repeat(np.cumsum(times) - times, times)
-    names = [ids[row] if n == 0 else ids[row] + b"/copy%d" % n for row, n in zip(laid, nth, strict=True)]
-    keys = np.fromiter((xxhash.xxh3_64_intdigest(n, job.settings.seed) for n in names), np.uint64, len(names))
-    documents = frame.select(*LEDGER, "id", pl.col("text").str.len_bytes().cast(pl.Int64).alias("bytes")).with_columns(
-        pl.Series("length", np.diff(encoded.offsets) + ends(encoder.bos_id))
-    )
-    ledger = {}
-    for split, chosen in zip(SPLITS, (~held_out, held_out), strict=True):
-        order = order_by_key(keys, chosen[laid])
-        rows = laid[order]
-        run = documents[rows].with_columns(pl.Series("key", keys[order], dtype=pl.UInt64))
-        store.write(split, unit.number, run, with_ends(encoded, rows, encoder.bos_id, encoder.eos_id))
-        sums = pl.len().alias("documents"), pl.sum("length").alias("tokens"), pl.sum("bytes")
-        once = (
-            documents.filter(pl.Series(chosen))
-            .group_by(LEDGER)
-            .agg(pl.len().alias("distinct_documents"), pl.sum("length").alias("distinct_tokens"))
-        )
-        totals = once.join(run.group_by(LEDGER).agg(sums), on=LEDGER, how="left").fill_null(0)
-        ledger[split] = totals.to_dicts()
-    account = {"documents": len(frame), "ledger": ledger, "cpu_seconds": time.process_time() - clock}
-    write_json(done, account)
-    return account
-
-
-def _read_part(path: Path) -> pl.DataFrame:
-    try:
-        weighted = WEIGHT in pl.read_parquet_schema(path)
-        names = [*READ, WEIGHT] if weighted else list(READ)
-        frame = pl.read_parquet(path, columns=names, hive_partitioning=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(path, f"is not a part of a corpus ({str(error).splitlines()[0]})", "build it again") from error
-    weight = pl.col(WEIGHT).fill_null(1.0) if weighted else pl.lit(1.0)
-    words = [pl.col(name).cast(pl.String).fill_null("") for name in READ]
-    return frame.with_columns(*words, weight.cast(pl.Float64).alias(WEIGHT)).select(*READ, WEIGHT)
-
-
-def copies(weights: NDArray[np.float64], ids: Sequence[bytes]) -> NDArray[np.int64]:
-    """Return how often each document is laid out: its weight's whole part, and once more by chance for the rest.
-
-    Args:
-        weights: Of each document.
-        ids: Whose hashes are the chance, so that it is the same on every run.
-    """
-    whole = np.floor(weights)
-    chance = np.fromiter((xxhash.xxh3_64_intdigest(name + b"/weight", SPLIT_SEED) for name in ids), np.uint64, len(ids))
-    times: NDArray[np.int64] = (whole + (chance / 2.0**64 < weights - whole)).astype(np.int64)
-    return times
-
-
 def plan(job: Job, split: str, units: int) -> list[Shard]:
     """Return the shards of a split."""
     ids = job.runs.count(split, units)
@@ -307,12 +159,17 @@ def merge_shard(shard: Shard) -> dict[str, Any]:
     if done.is_file() and shard_path(job.out, shard.split, shard.number, ".bin").is_file():
         return dict(read_json(done))
     clock = time.process_time()
-    encoder = _encoder(job.model, job.model_sha256)
+    encoder = job.encoder
     begin = shard.number * settings.window
-    end = min(begin + settings.window, -(-shard.split_ids // settings.seq_len) * settings.seq_len)
-    documents, names = store.window(shard.split, shard.units, begin, end)
+    if settings.packing == "best-fit":  # a document belongs to the shard that it would begin in
+        documents, names = store.window(shard.split, shard.units, begin, begin + settings.window, whole=True)
+        parts = best_fit(documents.lengths, settings.seq_len)
+    else:
+        end = min(begin + settings.window, -(-shard.split_ids // settings.seq_len) * settings.seq_len)
+        documents, names = store.window(shard.split, shard.units, begin, end)
+        parts = end_to_end(documents, (begin, end), settings.seq_len)
     prefix_at = int(encoder.bos_id is not None) if encoder.dummy_prefix else -1
-    laid = lay(documents, (begin, end), settings.seq_len, encoder.surface_bytes, prefix_at, encoder.eos_id)
+    laid = lay(documents, parts, encoder.surface_bytes, prefix_at, encoder.eos_id)
     named = names.select("id", *LEDGER)[laid.documents].to_arrow()
     columns = {"start": laid.starts, "length": laid.lengths, "bytes": laid.sizes, "lead_bytes": laid.lead_sizes}
     arrays = {name: pa.array(column) for name, column in columns.items()}
@@ -321,49 +178,17 @@ def merge_shard(shard: Shard) -> dict[str, Any]:
     files = write_shard(
         job.out, shard.split, shard.number, laid.ids, pieces, seq_len=settings.seq_len, vocab_size=job.vocab_size
     )
+    beginning = documents.positions >= begin  # of a document that two shards share, the first counts the cut
+    would_cut = int(cut_end_to_end(documents, settings.seq_len)[beginning].sum())
+    cuts = would_cut if settings.packing == "concat" else int((documents.lengths > settings.seq_len).sum())
     account = {
+        "split": shard.split,
         "files": files,
+        "documents_cut": cuts,
+        "documents_cut_end_to_end": would_cut,
         "tokens": int(laid.lengths.sum()),
         "bytes": int(laid.sizes.sum()),
         "cpu_seconds": time.process_time() - clock,
     }
     write_json(done, account)
     return account
-
-
-def _split_results(split: str, accounts: Sequence[dict[str, Any]], files: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return a split's numbers: sequences, tokens, padding, documents, bytes, and its ledger."""
-    rows = [row for account in accounts for row in account["ledger"][split]]
-    amounts = ("documents", "tokens", "bytes", "distinct_documents", "distinct_tokens")
-    sums = {name: sum(row[name] for row in rows) for name in amounts}
-    ledger: dict[tuple[str, ...], dict[str, Any]] = {}
-    for row in rows:
-        key = tuple(row[name] for name in LEDGER)
-        total = ledger.setdefault(key, {**dict(zip(LEDGER, key, strict=True)), **dict.fromkeys(amounts, 0)})
-        for name in amounts:
-            total[name] += row[name]
-    for total in ledger.values():
-        total["epochs"] = total["tokens"] / max(1, total["distinct_tokens"])
-    sequences = sum(entry.get("sequences", 0) for entry in files if entry["split"] == split)
-    return {"sequences": sequences, **sums, "ledger": [ledger[key] for key in sorted(ledger)]}
-
-
-def print_summary(results: dict[str, Any]) -> None:
-    """Print a table of the splits, and what came from where, on stdout."""
-    rows = []
-    for split, about in results["splits"].items():
-        ids = about["sequences"] * results["seq_len"]
-        rows.append(
-            (split, about["documents"], about["tokens"], about["sequences"], ids - about["tokens"], about["bytes"])
-        )
-    table(("split", "documents", "tokens", "sequences", "padding", "bytes"), rows)
-    rows = [
-        (*(row[name] for name in LEDGER), split, row["documents"], row["tokens"], _ratio(row), row["epochs"])
-        for split, about in results["splits"].items()
-        for row in about["ledger"]
-    ]
-    table((*LEDGER, "split", "documents", "tokens", "bytes per token", "epochs"), rows)
-
-
-def _ratio(row: dict[str, Any]) -> float:
-    return float(row["bytes"] / max(1, row["tokens"]))

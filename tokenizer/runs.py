@@ -64,7 +64,9 @@ class RunStore:
             np.save(file, totals)
         return int(totals[-1])
 
-    def window(self, split: str, units: int, begin: int, end: int) -> tuple[Documents, pl.DataFrame]:
+    def window(
+        self, split: str, units: int, begin: int, end: int, *, whole: bool = False
+    ) -> tuple[Documents, pl.DataFrame]:
         """Return the documents that reach into a window of a split, by position, and their names.
 
         Args:
@@ -72,6 +74,7 @@ class RunStore:
             units: How many runs there are.
             begin: First position.
             end: Last position, excluded; may lie behind the last id.
+            whole: Only the documents that begin in the window, so that each is in one window alone.
         """
         totals = np.load(self._totals(split))
         first = int(np.searchsorted(totals, begin, "right")) - 1
@@ -94,7 +97,7 @@ class RunStore:
         merged = merged[np.argsort(merged["key"].to_numpy(), kind="stable")]
         lengths = merged["length"].to_numpy()
         positions = totals[first] + np.cumsum(lengths) - lengths
-        inside = (positions < end) & (positions + lengths > begin)
+        inside = (positions < end) & ((positions if whole else positions + lengths - 1) >= begin)
         merged, positions = merged.filter(pl.Series(inside)), positions[inside]
         begins, lengths, sizes = (merged[name].to_numpy() for name in ("begin", "length", "bytes"))
         return Documents(np.concatenate(flats), begins, lengths, sizes, positions), merged

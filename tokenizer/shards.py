@@ -6,8 +6,8 @@ A folder of kind ``tokens`` holds for each split (train, validation)
     <split>/shard-00000.parquet  a row a document piece, in the order of the ids (``PIECES``)
 
 A *piece* is the part of one document that lies in one sequence: it crosses no sequence and no shard. A document that
-does is several pieces with one id, one after another. Ids that belong to no piece are padding (eos); there are some at
-the end of a split's last sequence alone.
+does is several pieces with one id, in order. Ids that belong to no piece are padding (eos), always at the end of a
+sequence: end to end, of a split's last sequence alone; packed by best fit, of any (``valid`` says where it begins).
 
 Bits per byte stay exact for any set of sequences. ``bytes`` of a piece are the UTF-8 bytes of the text that its ids
 stand for, so that they add up to the document's own; ``lead_bytes`` are those of the piece's first id, which a model
@@ -164,6 +164,9 @@ class TokenShards:
         folder = Path(folder)
         found = manifest.read(folder, KIND, MADE_BY)
         results = found.results
+        if results["dtype"] != id_type(int(results["vocab_size"])).str:
+            what = f"says ids of type {results['dtype']} for {results['vocab_size']:,} pieces, which need another"
+            raise InputError(folder, what, "pack it again with --overwrite")
         if split not in results.get("splits", {}):
             there = ", ".join(results.get("splits", {})) or "none"
             raise InputError(folder, f"has no split {split} (it has: {there})", "name a split that it has")

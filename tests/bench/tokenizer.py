@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import pydoc_data.topics
-import sysconfig
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +19,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from corpus.sample import write_sample
-from corpus.sources import SOURCES
 from tokenizer.base import find_base
 from tokenizer.encode import Encoder
 from tokenizer.extend import extend
@@ -34,8 +30,8 @@ from workbench.console import note, table
 from workbench.errors import UserError
 
 from .clock import best, measured
+from .texts import texts_of
 
-CODE_BYTES = 8_000_000
 BOS = 1  # tokie puts it before every text
 Engine = tuple[Callable[[pl.Series, list[str]], Any], Callable[[Any], np.ndarray[Any, Any]]]
 
@@ -50,7 +46,7 @@ def main() -> None:
             note(f"{error}: measuring with --base mistral")
             base = find_base("mistral")
         extend(base, [find_list("zh7k")], folder / "zh7k", pad_to=128)
-        texts = _texts(folder)
+        texts = texts_of(folder)
         rows = []
         for engine, (run, ids_of) in _engines(folder / "zh7k").items():
             cells: list[object] = [engine]
@@ -66,32 +62,6 @@ def main() -> None:
         sizes = ", ".join(f"{name} {text.str.len_bytes().sum() / 1e6:.1f} MB" for name, text in texts.items())
         table(("encode", *texts, "of these with other ids"), rows, f"MB per CPU-second, one thread; {sizes}")
         _pack_and_learn(folder, texts["Chinese"])
-
-
-def _texts(folder: Path) -> dict[str, pl.Series]:
-    given = os.environ.get("YANMO_BENCH_TEXTS")
-    if given:
-        names = {"Chinese": "zh.txt", "English": "en.txt", "code": "code.txt"}
-        return {name: pl.Series(_blocks((Path(given) / file).read_text("utf-8"))) for name, file in names.items()}
-    write_sample(folder / "wudao")
-    source = SOURCES["wudao"]
-    files = source.files(folder / "wudao")
-    chinese = [
-        text for file in files for span in source.spans(file) for chunk in source.read(span) for text in chunk.texts
-    ]
-    code, size = [], 0
-    for path in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
-        code.append(path.read_text("utf-8", errors="replace"))
-        size += len(code[-1])
-        if size > CODE_BYTES:
-            break
-    english = _blocks("\n".join(str(text) for text in pydoc_data.topics.topics.values()))
-    return {"Chinese": pl.Series(chinese), "English": pl.Series(english), "code": pl.Series(code)}
-
-
-def _blocks(text: str) -> list[str]:
-    lines = text.split("\n")
-    return ["\n".join(lines[n : n + 20]) for n in range(0, len(lines), 20)]
 
 
 def _engines(folder: Path) -> dict[str, Engine]:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from sentencepiece import SentencePieceProcessor
 
 from tokenizer.cli import command
-from tokenizer.embed import INITS, embed, new_pieces
+from tokenizer.embed import embed, new_pieces
 from tokenizer.model import read_model
+from tokenizer.rows import INITS
 from tokenizer.tensors import from_float, read_header, to_float
 from workbench.errors import InputError, OutputError
 
@@ -143,7 +144,7 @@ def test_a_second_run_does_nothing_and_another_is_refused(small, extended, tmp_p
     assert command([*words, "--json"]) == 0
     said = capsys.readouterr()
     assert "nothing to do" in said.err
-    assert json.loads(said.out)["init"] == "subword-mean"
+    assert json.loads(said.out)["init"] == "mean"
     with pytest.raises(OutputError, match="--overwrite"):
         command([*words, "--init", "zero"])
     assert command([*words, "--init", "zero", "--overwrite"]) == 0

@@ -3,6 +3,7 @@ import os
 import random
 import subprocess
 import sys
+import tracemalloc
 from collections import defaultdict
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 
 import tokenizer.pack
+import tokenizer.units
 from tests.conftest import ROOT
 from tests.tokenizer.conftest import SENTENCES, make_corpus
 from tokenizer.cli import command
@@ -56,7 +58,7 @@ def tokens(corpus, extended, tmp_path_factory) -> Path:
     """The corpus packed into shards of 2,000 ids, a unit a file."""
     out = tmp_path_factory.mktemp("tokens") / "t"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokenizer.pack, "UNIT_BYTES", 1)
+        patch.setattr(tokenizer.units, "UNIT_BYTES", 1)
         pack(corpus, extended, out, SETTINGS, workers=1)
     return out
 
@@ -129,7 +131,7 @@ def test_shards_of_any_size_hold_the_same(corpus, extended, tokens, tmp_path):
 
 
 def test_workers_and_interruptions_do_not_change_a_byte(corpus, extended, tokens, tmp_path, monkeypatch):
-    monkeypatch.setattr(tokenizer.pack, "UNIT_BYTES", 1)
+    monkeypatch.setattr(tokenizer.units, "UNIT_BYTES", 1)
     real, calls = tokenizer.pack.merge_shard, []
 
     def dies_at_the_third(shard):
@@ -165,7 +167,7 @@ def test_a_seed_shuffles_anew_and_moves_no_document_between_the_splits(corpus, e
 def test_the_same_again_does_nothing_and_other_settings_are_refused(corpus, extended, tokens, capsys):
     before = (tokens / "manifest.json").stat().st_mtime_ns
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokenizer.pack, "UNIT_BYTES", 1)
+        patch.setattr(tokenizer.units, "UNIT_BYTES", 1)
         pack(corpus, extended, tokens, SETTINGS, workers=1)
     assert (tokens / "manifest.json").stat().st_mtime_ns == before
     assert "nothing to do" in capsys.readouterr().err
@@ -265,4 +267,32 @@ def test_weights_say_how_often_a_document_is_laid_out(rows, extended, tmp_path):
 def test_more_than_four_epochs_are_told(rows, extended, tmp_path, capsys):
     corpus = make_corpus(tmp_path / "c", [{**row, "weight": 5.0} for row in rows])
     pack(corpus, extended, tmp_path / "t", SETTINGS, workers=1)
-    assert "more than four epochs of s0 5.0, s1 5.0, s2 5.0" in capsys.readouterr().err
+    assert "more than four epochs of s0/新闻/head 5.0, s0/新闻/middle 5.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("packing", ["concat", "best-fit"])
+def test_a_shard_takes_the_same_memory_however_large_the_corpus(extended, tmp_path, monkeypatch, packing):
+    real, peaks = tokenizer.pack.merge_shard, []
+
+    def watched(shard):
+        tracemalloc.start()
+        try:
+            return real(shard)
+        finally:
+            peaks[-1].append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+
+    monkeypatch.setattr(tokenizer.pack, "merge_shard", watched)
+    for documents in (300, 1800):
+        peaks.append([])
+        rows = [
+            {"id": f"s/{n}", "text": "\n".join(SENTENCES), "title": "", "source": "s", "domain": "", "lang": "zh",
+             "bucket": "head"}
+            for n in range(documents)
+        ]  # fmt: skip
+        corpus = make_corpus(tmp_path / f"c{documents}", rows)
+        settings = PackSettings(256, 0.0, shard_ids=20_000, packing=packing)
+        pack(corpus, extended, tmp_path / f"t{documents}", settings, workers=1)
+    small, large = peaks
+    assert len(large) > 4 * len(small) > 4
+    assert max(large) < 1.3 * max(small)

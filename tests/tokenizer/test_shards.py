@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenizer.packing import Documents, lay
+from tokenizer.packing import Documents, end_to_end, lay
 from tokenizer.shards import PIECES, TokenShards, id_type, write_shard
 from workbench import manifest
 from workbench.errors import InputError
@@ -26,7 +26,7 @@ def lay_out(folder: Path, documents: list[list[int]], seq_len: int, shard_sequen
     files = []
     for number, first in enumerate(range(0, sequences, shard_sequences)):
         window = (first * seq_len, min(first + shard_sequences, sequences) * seq_len)
-        laid = lay(whole, window, seq_len, np.ones(vocab, np.int64), -1, EOS)
+        laid = lay(whole, end_to_end(whole, window, seq_len), np.ones(vocab, np.int64), -1, EOS)
         rows = {
             "start": laid.starts,
             "length": laid.lengths,

@@ -14,13 +14,11 @@ base lacks is bytes there, which merge with nothing; added, it is one piece in t
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizer.model import SPACE
 from workbench.command import did_you_mean
-from workbench.console import note
 from workbench.errors import ConfigError, InputError
 
 FOLDER = Path(__file__).resolve().parent
@@ -47,7 +45,6 @@ class PieceList:
     name: str
     path: Path
     pieces: tuple[str, ...]
-    lines: int  # lines with a piece; more than there are pieces if some are repeated
 
 
 def shipped() -> dict[str, Path]:
@@ -88,7 +85,7 @@ def read_list(name: str, path: Path) -> PieceList:
 
     Raises:
         InputError: If it is not UTF-8 (surrogates are not), a line is blank or has spaces around its piece, a piece is
-            neither of hanzi alone nor a full-width character nor a sign, or there is none.
+            neither of hanzi alone nor a full-width character nor a sign, or is there twice, or there is none.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -98,21 +95,22 @@ def read_list(name: str, path: Path) -> PieceList:
         raise InputError(path, f"{what} at byte {error.start:,}", "save it as UTF-8") from error
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "name a list, one piece a line") from error
-    counts: Counter[str] = Counter()
+    lines: dict[str, int] = {}  # of each piece: where it is
     for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         if not line.startswith("#"):
             piece = line.removesuffix("\r")
             wrong = _wrong(piece)
             if wrong:
                 raise InputError(f"{path}:{number}", wrong, "write one hanzi or sign, or a word of hanzi alone, a line")
-            counts[piece] += 1
-    if not counts:
+            if piece in lines:
+                found = f"repeats {piece} of line {lines[piece]}"
+                raise InputError(
+                    f"{path}:{number}", found, "leave one of them out: the order of a list means something"
+                )
+            lines[piece] = number
+    if not lines:
         raise InputError(path, "holds no piece", "write one a line")
-    repeated = [piece for piece, n in counts.items() if n > 1]
-    if repeated:
-        lines = sum(counts.values()) - len(counts)
-        note(f"{path}: {lines:,} lines repeat a piece ({'、'.join(repeated[:5])}{' …' if repeated[5:] else ''})")
-    return PieceList(name, path, tuple(counts), sum(counts.values()))
+    return PieceList(name, path, tuple(lines))
 
 
 def _wrong(piece: str) -> str | None:
