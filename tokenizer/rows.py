@@ -5,9 +5,9 @@
     random        normal numbers
     zero          zeros
 
-``mean`` is the default because it was measured best at step 0 and after (docs/benchmarks/embed.md). What a hanzi used
-to split into is bytes, the likeliest pieces of Chinese text: thousands of new rows like theirs take the probability
-from what is there, until training has put them down.
+``mean`` is the default because it was measured far ahead at step 0 and close behind later (docs/benchmarks/embed.md).
+What a hanzi used to split into is bytes, the likeliest pieces of Chinese text: thousands of new rows like theirs take
+the probability from what is there, until training has put them down; then subword-mean is a little ahead.
 
 Those of subword-mean and random are then rescaled to the median norm of the base rows: a mean of rows is shorter than
 a row, and the model has seen none so short. The mean of all rows is not: scaled up to a row's length it would be the

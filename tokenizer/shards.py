@@ -164,7 +164,7 @@ class TokenShards:
         folder = Path(folder)
         found = manifest.read(folder, KIND, MADE_BY)
         results = found.results
-        if results["dtype"] != id_type(int(results["vocab_size"])).str:
+        if np.dtype(results["dtype"]) != id_type(int(results["vocab_size"])):
             what = f"says ids of type {results['dtype']} for {results['vocab_size']:,} pieces, which need another"
             raise InputError(folder, what, "pack it again with --overwrite")
         if split not in results.get("splits", {}):

@@ -4,10 +4,8 @@
     make bench-embed ARGS='--hidden 512 --layers 8 --base-mb 200 --text-mb 50 --stops 0,500,5000'
 
 A small model reads text in the base vocabulary (``--base-mb``, a pass), gets the rows of an extended one by each init,
-and goes on over other text (``--text-mb``, for the last of ``--stops``). FOCUS (Dobler and de Melo 2023) is beside the
-inits of ``tokenizer embed``: a new row is the mean of the base rows of the pieces most like it, by fastText vectors of
-the extended vocabulary's own pieces, weighted by sparsemax. Each seed has a base model, an order and random rows of its
-own; the table has means and standard deviations over the seeds.
+and goes on over other text (``--text-mb``, for the last of ``--stops``). Each seed has a base model, an order and random
+rows of its own; the table has means and standard deviations over the seeds.
 """
 
 from __future__ import annotations
@@ -20,12 +18,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from eval.models import load_model
 from tokenizer.embed import embed
-from tokenizer.rows import INITS
+from tokenizer.rows import INITS, Init
 from tokenizer.shards import TokenShards
 from workbench.console import note, table
 
@@ -44,9 +39,6 @@ from .small import (
 from .texts import texts_of
 from .vocab import KINDS, make_vocabularies
 
-FOCUS = "focus"
-FOCUS_WIDTH = 64  # of its fastText vectors
-
 
 def parser() -> argparse.ArgumentParser:
     """Return the flags."""
@@ -56,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--base-mb", type=float, default=1.0, help="text that the base model reads")
     out.add_argument("--text-mb", type=float, default=0.5, help="text that the extended model goes on over")
     out.add_argument("--stops", default="0,25,100", help="steps after which to score, with commas")
-    out.add_argument("--inits", default=",".join((*INITS, FOCUS)))
+    out.add_argument("--inits", default=",".join(INITS))
     out.add_argument("--json", type=Path, help="also write every run's figures")
     body_arguments(out)
     return out
@@ -69,56 +61,12 @@ def save(model: Any, folder: Path, tokenizer: Path) -> Path:
     return folder
 
 
-def sparsemax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the point of the simplex nearest to some scores (Martins and Astudillo 2016): many weights are 0."""
-    ranked = np.sort(scores)[::-1]
-    sums = np.cumsum(ranked) - 1
-    support = np.count_nonzero(ranked * np.arange(1, len(ranked) + 1) > sums)
-    weights: NDArray[np.float64] = np.maximum(scores - sums[support - 1] / support, 0)
-    return weights
-
-
-def focus_rows(data: TokenShards, rows: NDArray[np.float32], base: int, folder: Path) -> NDArray[np.float32]:
-    """Return rows for the pieces behind the base's, by FOCUS.
-
-    Args:
-        data: Text in the extended vocabulary, for the fastText vectors.
-        rows: The base's, shape (base, width).
-        base: How many pieces the base has.
-        folder: Where to write its text.
-    """
-    import fasttext
-
-    path = folder / "ids.txt"
-    path.write_text("\n".join(" ".join(map(str, data.ids(i))) for i in range(len(data))))
-    vectors = fasttext.train_unsupervised(
-        str(path), "skipgram", dim=FOCUS_WIDTH, minCount=1, maxn=0, epoch=5, thread=1, verbose=0
-    )
-    seen = np.array(sorted(int(word) for word in vectors.get_words() if word.isdigit()))
-    known = seen[seen < base]
-    unit = np.stack([vectors.get_word_vector(str(n)) for n in seen]).astype(np.float64)
-    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-9)
-    of_known = unit[seen < base]
-    out = np.tile(rows.mean(axis=0), (data.vocab_size - base, 1)).astype(np.float32)  # of pieces that the text has not
-    for n, vector in zip(seen[seen >= base], unit[seen >= base], strict=True):
-        weights = sparsemax(of_known @ vector)
-        out[n - base] = weights @ rows[known]
-    return out
-
-
-def extended(base: Path, tokenizer: Path, out: Path, init: str, seed: int, data: TokenShards) -> Any:
+def extended(base: Path, tokenizer: Path, out: Path, init: Init, seed: int) -> Any:
     """Return the base model with the rows of the extended vocabulary."""
-    import torch
-
     from train.loss import use_chunked_loss
 
-    results = embed(base, tokenizer, out, init="mean" if init == FOCUS else init, pad_to=None, seed=seed)  # type: ignore[arg-type]
+    embed(base, tokenizer, out, init=init, pad_to=None, seed=seed)
     model = load_model(out, "cpu")
-    if init == FOCUS:
-        pieces, weight = results["base_pieces"], model.get_input_embeddings().weight
-        rows = focus_rows(data, weight[:pieces].detach().numpy(), pieces, out)
-        with torch.no_grad():
-            weight[pieces : pieces + len(rows)] = torch.from_numpy(rows)
     shutil.rmtree(out)
     use_chunked_loss(model)
     return model
@@ -149,7 +97,7 @@ def main(words: list[str] | None = None) -> None:
             results.append({"seed": seed, "init": "the base, its own vocabulary", "step": 0, **found})
             saved = save(base, folder / f"model-{seed}", tokenizers["base"])
             for init in arguments.inits.split(","):
-                model = extended(saved, tokenizers[arguments.to], folder / f"{init}-{seed}", init, seed, data.train)
+                model = extended(saved, tokenizers[arguments.to], folder / f"{init}-{seed}", init, seed)
                 for step, found in scored(model, data.train, data.held_out, body, seed, stops):
                     note(f"{clock}: seed {seed}, {init}, step {step}: {json.dumps(found)}")
                     results.append({"seed": seed, "init": init, "step": step, **found})

@@ -109,12 +109,18 @@ def test_bytes_are_those_of_the_documents(packed, rows, extended):
     assert Encoder(extended / "tokenizer.model").eos_id == shards.eos_id
 
 
-def test_workers_do_not_change_a_byte_and_a_tiny_shard_may_be_empty(corpus, extended, packed, tmp_path):
+def test_workers_do_not_change_a_byte(corpus, extended, packed, tmp_path):
     pack(corpus, extended, tmp_path / "two", SETTINGS, workers=2)
     assert hashes(tmp_path / "two") == hashes(packed[0])
-    tiny = PackSettings(64, 0.1, shard_ids=64, packing="best-fit")  # a document is longer than a shard
-    pack(corpus, extended, tmp_path / "tiny", tiny, workers=1)
-    assert documents_of(tmp_path / "tiny", "train") == documents_of(packed[0], "train")
+
+
+def test_a_document_may_be_longer_than_a_shard_and_leave_one_empty(rows, extended, tmp_path):
+    corpus = make_corpus(tmp_path / "c", rows[:23])
+    for name, shard_ids in (("tiny", 16), ("large", 10_000)):
+        pack(corpus, extended, tmp_path / name, PackSettings(16, 0.0, 0, shard_ids, "best-fit"), workers=1)
+    tiny = TokenShards.open(tmp_path / "tiny", "train")
+    assert documents_of(tmp_path / "tiny", "train") == documents_of(tmp_path / "large", "train")
+    assert 0 in [len(tiny.pieces_table(n)) for n in range(tiny.shards)]
 
 
 @settings(max_examples=20)

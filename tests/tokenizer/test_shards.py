@@ -1,3 +1,4 @@
+import json
 import tempfile
 from pathlib import Path
 
@@ -124,6 +125,17 @@ def test_an_id_beyond_the_vocabulary_is_refused(tmp_path):
     with pytest.raises(InputError, match="id 500 is outside the vocabulary of 500 pieces"):
         write_shard(tmp_path, "train", 0, np.array([1, 500], np.uint32), table, seq_len=2, vocab_size=500)
     assert not list((tmp_path / "train").iterdir())
+
+
+def test_a_vocabulary_whose_ids_exceed_the_type_on_disk_is_refused(shards):
+    path = shards.folder / "manifest.json"
+    content = json.loads(path.read_text())
+    before = path.read_text()
+    content["results"] |= {"dtype": "<u2", "vocab_size": 70_000}
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="says ids of type <u2 for 70,000 pieces, which need another"):
+        TokenShards.open(shards.folder, "train")
+    path.write_text(before)
 
 
 def test_damage_is_one_line(shards, tmp_path):
