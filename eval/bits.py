@@ -13,12 +13,13 @@ Cost: one forward pass; logits are made ``CHUNK`` rows at a time, so memory stay
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from eval.packing import IGNORED, Masked, batch, masked_batch
@@ -208,28 +209,24 @@ def bits_of_texts(
 
     Args:
         model: A causal language model.
-        tokenizer: A folder with ``tokenizer.model``.
+        tokenizer: A folder with ``tokenizer.model``, or a byte-level ``tokenizer.json``.
         texts: The texts.
         window: Ids in a window: what the model sees at most.
         precision: ``bf16`` or ``fp32``.
 
     Raises:
-        InputError: If the folder has no tokenizer.model, or its ids go beyond the model's embedding.
+        InputError: If the folder has no vocabulary, or its ids go beyond the model's embedding.
     """
     import torch
-    from sentencepiece import SentencePieceProcessor
 
-    path = tokenizer / "tokenizer.model"
-    if not path.is_file():
-        raise InputError(tokenizer, "has no tokenizer.model", "name a folder made by: tokenizer extend --out DIR")
-    pieces = SentencePieceProcessor(model_file=str(path))
+    encode, size = _encoder(tokenizer)
     rows = model.get_input_embeddings().num_embeddings
-    if pieces.vocab_size() > rows:
-        found = f"has {pieces.vocab_size():,} pieces, the model's embedding {rows:,} rows"
+    if size > rows:
+        found = f"has {size:,} pieces, the model's embedding {rows:,} rows"
         raise InputError(tokenizer, found, "use the model's own tokenizer")
     out = NOTHING
     for text in texts:
-        ids: Sequence[int] = [pieces.bos_id(), *pieces.encode(text), pieces.eos_id()]
+        ids: Sequence[int] = encode(text)
         cost = 0.0
         for low in range(0, len(ids) - 1, window - 1):
             part = torch.tensor([ids[low : low + window]])
@@ -238,3 +235,18 @@ def bits_of_texts(
             cost += float(nats(model, inputs, precision).double().sum()) / math.log(2)
         out += Bits(cost, len(text.encode()), len(ids) - 1)
     return out
+
+
+def _encoder(tokenizer: Path) -> tuple[Callable[[str], list[int]], int]:
+    """Return how a text becomes ids, what begins and ends it included, and how many ids there are."""
+    from tokenizer.open import load_encoder, vocabulary_file
+
+    path = vocabulary_file(tokenizer)
+    if path.suffix == ".model":  # the reference itself, for any model it reads
+        from sentencepiece import SentencePieceProcessor
+
+        pieces = SentencePieceProcessor(model_file=str(path))
+        return lambda text: [pieces.bos_id(), *pieces.encode(text), pieces.eos_id()], int(pieces.vocab_size())
+    encoder = load_encoder(path)
+    first = encoder.eos_id if encoder.bos_id is None else encoder.bos_id  # what a text stands behind
+    return lambda text: [first, *encoder.encode(pl.Series([text])).ids.tolist(), encoder.eos_id], encoder.vocab_size

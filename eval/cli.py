@@ -115,12 +115,13 @@ def _bits(arguments: argparse.Namespace) -> int:
 def _score_shards(arguments: argparse.Namespace) -> dict[tuple[str, str], Any]:
     from eval.bits import bits_of_shards
     from eval.models import load_model, model_folder
+    from tokenizer.open import find_vocabulary
     from tokenizer.shards import TokenShards
     from workbench.files import sha256_file
 
     shards = TokenShards.open(arguments.tokens, arguments.split)
-    vocabulary = model_folder(arguments.model) / "tokenizer.model"
-    if vocabulary.is_file() and sha256_file(vocabulary) != shards.tokenizer_sha256:
+    vocabulary = find_vocabulary(model_folder(arguments.model))
+    if vocabulary is not None and sha256_file(vocabulary) != shards.tokenizer_sha256:
         raise InputError(
             arguments.tokens, f"was packed with another tokenizer than {vocabulary}", "pack it with that one"
         )

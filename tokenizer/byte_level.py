@@ -7,8 +7,8 @@ each begins with a token that begins a hanzi, so that English and code, which ha
 What may change, besides what was added, is a character that shares the first bytes of an added one: it takes fewer
 tokens than before. Where the base merges across two characters, it goes on doing so: that goes before.
 
-ids go on behind the base's last one, special or not. The folder has tokenizer.json and tokenizer_config.json; there is
-no tokenizer.model, which ``tokenizer pack`` and ``tokenizer embed`` read. 8,019 characters take 1 s.
+ids go on behind the base's last one, special or not. The folder has tokenizer.json and tokenizer_config.json, and no
+tokenizer.model: ``tokenizer embed`` does not read it yet. 8,019 characters take 1 s.
 """
 
 from __future__ import annotations

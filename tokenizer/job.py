@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
+from tokenizer.byte_encode import ByteLevelEncoder
 from tokenizer.encode import Encoder
+from tokenizer.open import load_encoder
 from tokenizer.runs import RunStore
 from tokenizer.shards import id_type
 from tokenizer.weights import Weight
@@ -66,12 +67,6 @@ class Job:
         return RunStore(self.out / "work", id_type(self.vocab_size))
 
     @property
-    def encoder(self) -> Encoder:
+    def encoder(self) -> Encoder | ByteLevelEncoder:
         """Return the tokenizer, loaded once in a process."""
         return load_encoder(self.model, self.model_sha256)
-
-
-@cache
-def load_encoder(model: Path, _sha256: str) -> Encoder:
-    """Return a tokenizer.model's encoder, loaded once in a process."""
-    return Encoder(model)

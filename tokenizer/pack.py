@@ -24,7 +24,8 @@ import pyarrow as pa
 from corpus.engine.local import Local
 from tokenizer import weights
 from tokenizer.best_fit import best_fit
-from tokenizer.job import Job, PackSettings, load_encoder
+from tokenizer.job import Job, PackSettings
+from tokenizer.open import load_encoder, vocabulary_file
 from tokenizer.packing import cut_end_to_end, end_to_end, lay
 from tokenizer.shards import KIND, PIECES, SPLITS, id_type, shard_path, write_shard
 from tokenizer.totals import of_split, print_summary
@@ -55,7 +56,7 @@ def pack(
 
     Args:
         corpus: A built corpus.
-        tokenizer: A folder with a ``tokenizer.model``.
+        tokenizer: A folder with a ``tokenizer.model``, or a byte-level ``tokenizer.json``.
         out: The tokens folder.
         settings: Sequence length, split and seed.
         workers: Processes.
@@ -71,9 +72,7 @@ def pack(
         raise ConfigError("--workers", f"{workers} is less than one", "give the number of processes")
     clock = time.monotonic()
     made = manifest.read(corpus, "corpus", "corpus build --src NAME --out DIR")
-    model = tokenizer / "tokenizer.model"
-    if not model.is_file():
-        raise InputError(tokenizer, "holds no tokenizer.model", "make one with: tokenizer extend --add zh7k --out DIR")
+    model = vocabulary_file(tokenizer)
     digest = sha256_file(model)
     encoder = load_encoder(model, digest)
     if encoder.eos_id < 0:

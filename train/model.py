@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tokenizer.open import find_vocabulary, vocabulary_file
 from tokenizer.shards import TokenShards
 from workbench import manifest
 from workbench.config import at_least, setting
@@ -72,11 +73,9 @@ def check_tokenizer(tokenizer: Path, shards: TokenShards) -> None:
     Raises:
         InputError: If the folder is no tokenizer, or not the one of the shards.
     """
-    manifest.read(tokenizer, "tokenizer", MADE_BY)
-    path = tokenizer / "tokenizer.model"
-    if not path.is_file():
-        raise InputError(tokenizer, "has no tokenizer.model", f"make one with: {MADE_BY}")
-    if (found := sha256_file(path)) != shards.tokenizer_sha256:
+    if not tokenizer.is_dir():
+        raise InputError(tokenizer, "no such folder", f"make one with: {MADE_BY}")
+    if (found := sha256_file(vocabulary_file(tokenizer))) != shards.tokenizer_sha256:
         raise InputError(
             shards.folder,
             f"was packed with another tokenizer (sha256 {shards.tokenizer_sha256[:12]}, {tokenizer} has {found[:12]})",
@@ -177,8 +176,8 @@ def _check_weights_tokenizer(weights: Path, shards: TokenShards) -> None:
     """A model that carries its tokenizer must carry the one of the shards: equal ids would mean other pieces."""
     from eval.models import model_folder
 
-    own = model_folder(weights) / "tokenizer.model"
-    if own.is_file() and sha256_file(own) != shards.tokenizer_sha256:
+    own = find_vocabulary(model_folder(weights))
+    if own is not None and sha256_file(own) != shards.tokenizer_sha256:
         found = f"was packed with another tokenizer than {own}"
         raise InputError(shards.folder, found, "pack the corpus with the model's own tokenizer, or extend the model")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tokenizer.open import vocabulary_file
 from tokenizer.shards import TokenShards
 from train import parallel
 from train.data import Order, accumulation, check_enough
@@ -69,14 +70,13 @@ def train_pt(settings: PtSettings, *, overwrite: bool = False) -> dict[str, Any]
 
 def _inputs(settings: PtSettings, tokens: manifest.Manifest) -> list[dict[str, Any]]:
     """What the run is made from: folders with manifests by their fingerprint, so that ``train lineage`` walks on."""
-    tokenizer = manifest.read(settings.tokenizer, "tokenizer", "tokenizer extend --add zh7k --out DIR")
+    vocabulary: dict[str, Any] = {"sha256": sha256_file(vocabulary_file(settings.tokenizer))}
+    if (settings.tokenizer / manifest.NAME).is_file():  # else it is a model's own, as published
+        made = manifest.read(settings.tokenizer, "tokenizer", "tokenizer extend --add zh7k --out DIR")
+        vocabulary["fingerprint"] = made.fingerprint
     inputs = [
         {"path": str(settings.data), "fingerprint": tokens.fingerprint},
-        {
-            "path": str(settings.tokenizer),
-            "fingerprint": tokenizer.fingerprint,
-            "sha256": sha256_file(settings.tokenizer / "tokenizer.model"),
-        },
+        {"path": str(settings.tokenizer), **vocabulary},
     ]
     if settings.replay.data is not None:
         replayed = manifest.read(settings.replay.data, "tokens", TOKENS_BY)

@@ -188,7 +188,7 @@ def test_bad_input_is_one_line(corpus, extended, tmp_path):
         pack(tmp_path / "bare", extended, out, SETTINGS, workers=1)
     with pytest.raises(InputError, match="is a tokenizer, not a corpus"):
         pack(extended, extended, out, SETTINGS, workers=1)
-    with pytest.raises(InputError, match=r"holds no tokenizer\.model"):
+    with pytest.raises(InputError, match=r"holds neither tokenizer\.model nor tokenizer\.json"):
         pack(corpus, corpus, out, SETTINGS, workers=1)
     (tmp_path / "fake").mkdir()
     (tmp_path / "fake/tokenizer.model").write_text("no")

@@ -31,12 +31,23 @@ data = st.recursive(
 )
 
 
+def written(value):
+    """Return a value's repr with the members of a set sorted: they come in no promised order."""
+    if isinstance(value, frozenset):
+        return f"frozenset{sorted(map(repr, value))}"
+    if isinstance(value, list | tuple):
+        return f"{type(value).__name__}{[written(one) for one in value]}"
+    if isinstance(value, dict):
+        return f"dict{[(repr(key), written(inner)) for key, inner in value.items()]}"
+    return repr(value)
+
+
 @settings(max_examples=40)
 @given(data)
 def test_plain_data_comes_back_as_it_was(value):
     found = decode(encode(value), no_handle)
     assert found == value
-    assert repr(found) == repr(value)  # also True against 1, -0.0 against 0.0, the order of a dict
+    assert written(found) == written(value)  # also True against 1, -0.0 against 0.0, the order of a dict
 
 
 @given(st.binary(max_size=80))
