@@ -31,6 +31,9 @@ from workbench.files import read_json, sha256_file, write_json
 
 REMEDY = "name the tokenizer.json of a byte-level BPE such as Qwen's"
 LETTERS = byte_letters()
+# SmolLM2 has no token for some of these. They are in no UTF-8, or only in unassigned planes, or control characters that
+# a built corpus has none of; tokenizers leaves them out of the ids.
+DISPENSABLE = {*range(9), 11, 12, *range(14, 32), 0xC0, 0xC1, 0xF1, 0xF2, *range(0xF5, 0x100)}
 
 
 def letters_of(text: str) -> str:
@@ -50,8 +53,8 @@ def read_byte_level(path: Path) -> dict[str, Any]:
         is_bpe = model["type"] == "BPE" and isinstance(model["vocab"], dict) and isinstance(model["merges"], list)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(path, f"is not a tokenizer.json ({error})", REMEDY) from error
-    if not is_bpe or any(letter not in model["vocab"] for letter in LETTERS.values()):
-        raise InputError(path, "is no byte-level BPE with a token for every byte", REMEDY)
+    if not is_bpe or any(LETTERS[byte] not in model["vocab"] for byte in LETTERS.keys() - DISPENSABLE):
+        raise InputError(path, "is no byte-level BPE with a token for every byte of a text", REMEDY)
     return content
 
 
