@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from workbench.errors import InputError
 from workbench.files import remove
 
 SETTINGS = {"lr": 0.1, "dim": 16, "wordNgrams": 3, "bucket": 200_000, "minCount": 2, "thread": 1, "seed": 0}
+POSITIVE, NEGATIVE = "positive", "negative"  # the labels of a model that scores
 UNSET = ("MALLOC_PERTURB_", "GLIBC_TUNABLES")
 
 
@@ -49,12 +51,42 @@ def load_model(path: str | Path, *, missing: str, other: str) -> Any:
         raise InputError(path, f"is no fastText model ({error})", other) from error
 
 
+@lru_cache(maxsize=3)
+def load_scorer(path: str) -> Any:
+    """Return a fastText model whose label ``positive`` is a score.
+
+    Raises:
+        InputError: If the file is not there, is no model, or has no label ``positive``.
+    """
+    missing = "make one: corpus classifier train, or leave model out"
+    model = load_model(path, missing=missing, other="give a .bin or .ftz file")
+    if f"__label__{POSITIVE}" not in model.get_labels():
+        raise InputError(path, f"has labels {', '.join(model.get_labels())[:80]}", f"one must be __label__{POSITIVE}")
+    return model
+
+
+def positive_scores(model: Any, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the probability of the positive label for each spaced text."""
+    if not texts:
+        return np.empty(0, np.float32)
+    labels, probabilities = model.predict(list(texts), k=1)
+    first = np.array([values[0] if len(values) else 0.5 for values in probabilities], np.float32)
+    is_positive = np.array([bool(names) and names[0] == f"__label__{POSITIVE}" for names in labels])
+    return np.clip(np.where(is_positive, first, 1 - first), 0, 1).astype(np.float32)
+
+
 def epochs_of(examples: int, most: int = 100) -> int:
     """Return how often a set is read: a small one more often, 5 passes teach it nothing."""
     return max(5, min(most, 50_000 // max(1, examples)))
 
 
-def train(lines: Sequence[str], path: Path, quantised: Path | None = None, epochs: int | None = None) -> None:
+def train(
+    lines: Sequence[str],
+    path: Path,
+    quantised: Path | None = None,
+    epochs: int | None = None,
+    rate: float = SETTINGS["lr"],
+) -> None:
     """Train a model on labelled lines and save it.
 
     Args:
@@ -62,6 +94,7 @@ def train(lines: Sequence[str], path: Path, quantised: Path | None = None, epoch
         path: The model file; the examples lie beside it, as ``.txt``, while it is trained.
         quantised: Where to save the model quantised too (product quantisation, an eighth of the size).
         epochs: How often the lines are read; None: as their number asks for.
+        rate: The learning rate; a higher one makes up for few passes over few lines.
     """
     examples = path.with_suffix(".txt")
     order = np.random.default_rng(0).permutation(len(lines))  # fastText learns in the order of the file
@@ -75,6 +108,7 @@ def train(lines: Sequence[str], path: Path, quantised: Path | None = None, epoch
         str(examples),
         str(path),
         str(epochs or epochs_of(len(lines))),
+        str(rate),
     ]
     command += [str(quantised)] if quantised else []
     try:
@@ -87,8 +121,8 @@ def main() -> None:
     """Train, in a process whose allocator is set."""
     import fasttext
 
-    examples, path, epochs, *quantised = sys.argv[1:]
-    model = fasttext.train_supervised(examples, epoch=int(epochs), verbose=0, **SETTINGS)
+    examples, path, epochs, rate, *quantised = sys.argv[1:]
+    model = fasttext.train_supervised(examples, epoch=int(epochs), verbose=0, **SETTINGS | {"lr": float(rate)})
     model.save_model(path)
     for smaller in quantised:
         model.quantize(retrain=False)

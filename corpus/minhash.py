@@ -131,7 +131,7 @@ def _band(signed: Signatures, bands: int, rows: int, out: NDArray[np.uint64]) ->
 
 
 def shingle_sets(texts: FlatText) -> tuple[NDArray[np.uint32], Offsets]:
-    """Return each document's set of shingle hashes, sorted, end to end, and their offsets, shape (documents + 1,)."""
+    """Return each document's set of shingle hashes, end to end, and their offsets, shape (documents + 1,)."""
     out = np.empty(len(texts.chars) + len(texts), np.uint32)
     offsets = np.zeros(len(texts) + 1, np.int64)
     _sets(texts.chars, texts.offsets, out, offsets)
@@ -139,16 +139,61 @@ def shingle_sets(texts: FlatText) -> tuple[NDArray[np.uint32], Offsets]:
 
 
 @compiled
+def mask_for(count: int) -> int:
+    """Return the mask of a hash table that ``count`` members leave at least half empty."""
+    size = 16
+    while size < 2 * count:
+        size *= 2
+    return size - 1
+
+
+@compiled
+def enter(member: np.uint32, mark: int, mask: int, slots: NDArray[np.uint32], marks: NDArray[np.int64]) -> bool:
+    """Put a member into the set ``mark``; return whether it is new there.
+
+    Sets share one table: a slot is taken if it bears the present mark, so nothing is ever cleared.
+    """
+    at = np.int64(member) & mask
+    while marks[at] == mark:
+        if slots[at] == member:
+            return False
+        at = (at + 1) & mask
+    slots[at] = member
+    marks[at] = mark
+    return True
+
+
+@compiled
+def is_in(member: np.uint32, mark: int, mask: int, slots: NDArray[np.uint32], marks: NDArray[np.int64]) -> bool:
+    """Return whether a member is in the set ``mark``."""
+    at = np.int64(member) & mask
+    while marks[at] == mark:
+        if slots[at] == member:
+            return True
+        at = (at + 1) & mask
+    return False
+
+
+@compiled
+def longest(offsets: Offsets) -> int:
+    """Return the size of the largest document or set."""
+    most = 0
+    for i in range(len(offsets) - 1):
+        most = max(most, offsets[i + 1] - offsets[i])
+    return most
+
+
+@compiled
 def _sets(chars: CodePoints, offsets: Offsets, out: NDArray[np.uint32], set_offsets: Offsets) -> None:
+    size = mask_for(longest(offsets)) + 1
+    slots, marks = np.empty(size, np.uint32), np.zeros(size, np.int64)
     total = 0
     for i in range(len(offsets) - 1):
-        start, end = offsets[i], offsets[i + 1]
-        n = _hash_shingles(chars, start, end, out[total:])
-        ordered = np.sort(out[total : total + n])
-        kept = 0
-        for k in range(n):
-            if k == 0 or ordered[k] != ordered[k - 1]:
-                out[total + kept] = ordered[k]
+        n = _hash_shingles(chars, offsets[i], offsets[i + 1], out[total:])
+        mask, kept = mask_for(n), 0
+        for k in range(total, total + n):
+            if enter(out[k], i + 1, mask, slots, marks):
+                out[total + kept] = out[k]
                 kept += 1
         total += kept
         set_offsets[i + 1] = total
@@ -156,19 +201,30 @@ def _sets(chars: CodePoints, offsets: Offsets, out: NDArray[np.uint32], set_offs
 
 @compiled
 def jaccard(hashes: NDArray[np.uint32], offsets: Offsets, i: int, j: int) -> float:
-    """Return the Jaccard similarity of two sorted sets of ``shingle_sets``; two empty sets are alike."""
-    x, x_end, y, y_end = offsets[i], offsets[i + 1], offsets[j], offsets[j + 1]
-    size = (x_end - x) + (y_end - y)
+    """Return the Jaccard similarity of two sets of ``shingle_sets``; two empty sets are alike."""
+    mask = mask_for(offsets[i + 1] - offsets[i])
+    slots, marks = np.empty(mask + 1, np.uint32), np.zeros(mask + 1, np.int64)
+    for k in range(offsets[i], offsets[i + 1]):
+        enter(hashes[k], 1, mask, slots, marks)
+    return similarity(hashes, offsets, i, j, 1, mask, slots, marks)
+
+
+@compiled
+def similarity(
+    hashes: NDArray[np.uint32],
+    offsets: Offsets,
+    i: int,
+    j: int,
+    mark: int,
+    mask: int,
+    slots: NDArray[np.uint32],
+    marks: NDArray[np.int64],
+) -> float:
+    """Return the Jaccard similarity of set i, which is in the table as ``mark``, and set j."""
+    size = (offsets[i + 1] - offsets[i]) + (offsets[j + 1] - offsets[j])
     if size == 0:
         return 1.0
     common = 0
-    while x < x_end and y < y_end:
-        if hashes[x] == hashes[y]:
-            common += 1
-            x += 1
-            y += 1
-        elif hashes[x] < hashes[y]:
-            x += 1
-        else:
-            y += 1
+    for k in range(offsets[j], offsets[j + 1]):
+        common += is_in(hashes[k], mark, mask, slots, marks)
     return float(common / (size - common))

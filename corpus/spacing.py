@@ -22,12 +22,23 @@ def spaced(texts: FlatText, most: int | None = None) -> tuple[list[str], NDArray
         texts: The documents.
         most: Take at most so many tokens from the beginning; None: all.
     """
+    flat, tokens = _spaced(texts, most)
+    return flat.to_series().to_list(), tokens
+
+
+def spaced_bytes(texts: FlatText) -> tuple[list[bytes], NDArray[np.int64]]:
+    """Return the same in UTF-8, which is what KenLM reads."""
+    flat, tokens = _spaced(texts, None)
+    return flat.to_bytes(), tokens
+
+
+def _spaced(texts: FlatText, most: int | None) -> tuple[FlatText, NDArray[np.int64]]:
     chars = np.empty(2 * len(texts.chars), np.uint32)
     offsets = np.zeros(len(texts) + 1, np.int64)
     tokens = np.zeros(len(texts), np.int64)
     limit = len(texts.chars) + 1 if most is None else most
     _space(texts.chars, texts.offsets, _white(), limit, chars, offsets, tokens)
-    return FlatText(chars[: offsets[-1]], offsets).to_series().to_list(), tokens
+    return FlatText(chars[: offsets[-1]], offsets), tokens
 
 
 @cache

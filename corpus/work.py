@@ -198,7 +198,7 @@ def write_shard(work: tuple[Job, int, str]) -> tuple[list[dict[str, Any]], Tally
         if rows.is_empty():
             continue
         with atomic_path(path) as temporary:
-            rows.write_parquet(temporary, compression="zstd", compression_level=3, statistics=True)
+            rows.write_parquet(temporary, compression="zstd", compression_level=2, statistics=True)
         entries.append(manifest.describe_file(path, job.out, rows=len(rows)))
         tally.add(Tally.of(rows))
     return entries, tally

@@ -1,4 +1,4 @@
-"""The ``evaluate`` command: bits (bits per byte of held-out text), table (beside published figures), scorecard."""
+"""The ``evaluate`` command: bits per byte, tables beside published figures, scorecards, cards, imports, comparisons."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from eval import cli_more
 from workbench.command import Parser, run
 from workbench.errors import ConfigError, InputError
 
@@ -16,6 +17,9 @@ EPILOG = """examples:
   evaluate table --scores data/runs/mine data/runs/other --kind base --out data/table
   evaluate scorecard medical-2023 --out data/scorecard
   evaluate scorecard ours.yaml --check
+  evaluate explain ceval
+  evaluate import opencompass outputs/default/20241011_125436 --out data/runs/theirs
+  evaluate compare data/runs/mine data/runs/theirs
 
 exit codes: 0 done, 1 a bug, 2 your mistake (one line says which), 3 a quality gate that failed"""
 
@@ -45,6 +49,7 @@ def parser() -> Parser:
     bits.add_argument("--json", action="store_true", help="print the figures as JSON")
     _add_table(verbs)
     _add_scorecard(verbs)
+    cli_more.add(verbs)
     return top
 
 
@@ -213,4 +218,4 @@ def _read(path: Path) -> str:
         raise InputError(path, f"is not UTF-8 at byte {error.start}", "save it as UTF-8") from error
 
 
-_VERBS = {"bits": _bits, "table": _table, "scorecard": _scorecard}
+_VERBS = {"bits": _bits, "table": _table, "scorecard": _scorecard, **cli_more.HANDLERS}

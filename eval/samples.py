@@ -56,8 +56,9 @@ def read_samples(path: Path) -> Iterator[Sample]:
         with path.open(encoding="utf-8") as stream:
             for number, line in enumerate(stream, start=1):
                 try:
-                    values = {key: value for key, value in json.loads(line).items() if key in known}
-                    yield Sample(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+                    found = {key: value for key, value in json.loads(line).items() if key in known}
+                    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+                    yield Sample(**values)
                 except (ValueError, TypeError, AttributeError) as error:
                     raise InputError(f"{path}:{number}", f"is no sample ({error})", remedy) from error
     except (OSError, UnicodeDecodeError) as error:

@@ -13,7 +13,8 @@ from workbench.errors import ConfigError, YanmoError
 
 USAGE = (
     "train stage=STAGE [config=NAME|FILE.yaml] [key=value ...] [--print|--plan] [--json] [--overwrite]\n"
-    "       train stages | lineage RUN | spikes RUN [--corpus DIR] | merge RUN --out DIR | curves RUN ... --out FILE"
+    "       train data check DATA ... --stage S | stages | lineage RUN | spikes RUN [--corpus DIR]\n"
+    "       train merge RUN --out DIR | curves RUN ... --out FILE"
 )
 
 EPILOG = """settings are written key=value, without quotes unless the shell needs them:
@@ -30,6 +31,7 @@ examples:
   train config=my.yaml model.weights=data/runs/pt out=data/runs/pt-2
   train config=ziya-13b --plan    what 160 GPUs would take, computed on this machine
   train stages                    the stages and the shipped recipes
+  train data check 数据/问答.json alpaca-zh@2 --stage sft --tokenizer data/tokenizer/zh7k    what a stage would read
   train lineage data/runs/pt      from the run back to the raw files
   train spikes data/runs/pt --corpus data/corpus/wudao    the loss spikes, and the texts of their batches
 
@@ -189,6 +191,14 @@ def _curves(words: Sequence[str]) -> int:
     return 0
 
 
+def _data(words: Sequence[str]) -> int:
+    if not words or words[0] != "check":
+        raise ConfigError(f"data {' '.join(words[:1])}".strip(), "no such command", "did you mean train data check?")
+    from train.data_check import main as check
+
+    return check(words[1:])
+
+
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = MappingProxyType(
-    {"stages": _stages, "lineage": _lineage, "spikes": _spikes, "merge": _merge, "curves": _curves}
+    {"data": _data, "stages": _stages, "lineage": _lineage, "spikes": _spikes, "merge": _merge, "curves": _curves}
 )

@@ -63,9 +63,9 @@ class Keywords:
 
     @property
     def terms(self) -> dict[str, int]:
-        """Return the number of terms of each category; terms that only cover others have none."""
+        """Return the number of terms of each category; those that only cover others, and spellings, are none."""
         rows = pl.read_parquet(self.desk / TERMS)
-        counts = rows.filter(pl.col("category") != "")["category"].value_counts(sort=True)
+        counts = rows.filter((pl.col("category") != "") & ~pl.col("spelled"))["category"].value_counts(sort=True)
         return {str(name): int(count) for name, count in counts.iter_rows()}
 
     def check(self, files: Sequence[Path], chosen: pl.DataFrame, standard: Standard) -> Check:

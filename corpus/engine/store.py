@@ -37,7 +37,7 @@ class Store:
         path = self.path(number, shard)
         write_json(path.with_suffix(".json"), account)
         with atomic_path(path) as temporary:
-            columns.write_ipc(temporary, compression="lz4")
+            columns.write_ipc(temporary, compression="uncompressed")
 
     def account(self, number: int, shard: str) -> Any:
         """Return what was written with a shard's columns."""

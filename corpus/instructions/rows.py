@@ -1,11 +1,13 @@
 """What every form of instruction and preference data is read into. Readers make these; stages consume these alone.
 
 A turn is one message. A conversation ends where its file's record ends; which turns carry loss is the stage's business.
-A preference has one prompt (all turns up to the answer) and two answers to it. A rated answer is KTO's row.
+A preference has one prompt (all turns up to the answer) and two answers to it. A rated answer is KTO's row. A prompt
+alone is what the reinforcement stages sample answers to. A ranking is what a file may hold; no stage sees it.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +32,11 @@ class Conversation:
     source: str = ""
     tools: str | None = None  # the tools' JSON, verbatim
 
+    @property
+    def prompt(self) -> tuple[Turn, ...]:
+        """Return all turns before the last answer."""
+        return self.turns[:-1]
+
 
 @dataclass(frozen=True)
 class Preference:
@@ -40,8 +47,9 @@ class Preference:
     chosen: str
     rejected: str
     source: str = ""
-    margin: float | None = None
+    margin: float | None = None  # by how much the chosen one is better, where the data say it
     axis: Axis | None = None
+    tools: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,14 +61,47 @@ class Rated:
     answer: str
     good: bool
     source: str = ""
+    tools: str | None = None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt to which a model answers by itself; the data's own answer, for rewards that compare with it."""
+
+    id: str
+    turns: tuple[Turn, ...]  # ends with the user's turn (or a tool's return)
+    answer: str | None = None
+    source: str = ""
+    tools: str | None = None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Answers to one prompt, best first; a pair is a ranking of two."""
+
+    id: str
+    prompt: tuple[Turn, ...]
+    answers: tuple[str, ...]
+    source: str = ""
+    margin: float | None = None  # of a pair
+    axis: Axis | None = None
+    tools: str | None = None
 
 
 @dataclass(frozen=True)
 class Faulty:
-    """A record that is not used: where it stands, what was found, and what was done."""
+    """A record that is not used: where it stands, and what was found."""
 
-    place: str  # file:line, or file[index]
+    place: str  # file:line, file:line[n] for the n-th record (from 0) that begins on one line, file#row of a table
     cause: str
 
 
-Row = Conversation | Preference | Rated
+Row = Conversation | Preference | Rated | Prompt  # what stages see
+Held = Conversation | Ranking | Rated | Prompt  # what a record holds
+
+_PART = re.compile(r"((?::\d+(?:\[\d+\])?|#\d+))/[^/]*\Z")
+
+
+def record_of(row_id: str) -> str:
+    """Return the place of the record that a row came from: a ranked list gives several rows."""
+    return _PART.sub(r"\1", row_id)

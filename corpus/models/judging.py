@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.stages.quality import POSITIVE
+from corpus.classifier import POSITIVE
 from workbench.console import table
 
 BINS = 10

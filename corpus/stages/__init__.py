@@ -20,6 +20,7 @@ from corpus.stages.repeated_lines import LineKeys, RepeatedLines
 from corpus.stages.repetition import Repetition
 from corpus.stages.segmented import Segmented
 from corpus.stages.sensitive import Sensitive
+from corpus.stages.sensitive.judge import SensitiveJudge
 from corpus.stages.shape import Shape
 from corpus.stages.simplify import Simplify
 from corpus.stages.unfinished import Unfinished
@@ -51,5 +52,6 @@ STAGES: dict[str, type[Any]] = {
         Quality,
         Bucket,
         Sensitive,
+        SensitiveJudge,
     )
 }

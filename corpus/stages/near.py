@@ -23,7 +23,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from corpus.flat import FlatText, Offsets
-from corpus.minhash import band_keys, jaccard, shingle_sets, signatures
+from corpus.minhash import band_keys, enter, longest, mask_for, shingle_sets, signatures
+from corpus.minhash import similarity as similarity_to
 from corpus.stages.base import Survivors
 from corpus.stages.earlier import NEW, Together
 from workbench.compiled import compiled
@@ -153,7 +154,7 @@ def pair_buckets(keys: NDArray[np.uint64], docs: NDArray[np.uint64], pairs: NDAr
 def _shingles_of(
     survivors: Survivors | Together, docs: NDArray[np.uint64]
 ) -> tuple[pl.Series, NDArray[np.uint32], Offsets]:
-    """Return ids and sorted shingle sets of the given documents (sorted by number)."""
+    """Return ids and shingle sets of the given documents (sorted by number)."""
     ids: list[pl.Series] = []
     parts: list[NDArray[np.uint32]] = []
     sizes: list[NDArray[np.int64]] = []
@@ -179,7 +180,7 @@ def cluster(
     Args:
         left: Document of each pair, as a row of ``offsets``, shape (pairs,).
         right: The other one.
-        hashes: Sorted shingle sets, end to end.
+        hashes: Shingle sets, end to end.
         offsets: Where each document's set begins, shape (documents + 1,).
         min_jaccard: The least similarity of two documents that are one.
 
@@ -235,6 +236,9 @@ def _verify(
     similarity: NDArray[np.float32],
 ) -> int:
     root = np.arange(len(offsets) - 1)
+    size = mask_for(longest(offsets)) + 1
+    slots, marks = np.empty(size, np.uint32), np.zeros(size, np.int64)
+    entered, mask = -1, 0  # whose set is in the table: pairs come sorted, so it serves several
     n = 0
     for p in range(len(left)):
         a, b = left[p], right[p]
@@ -250,7 +254,12 @@ def _verify(
         large = max(offsets[left[p] + 1] - offsets[left[p]], offsets[right[p] + 1] - offsets[right[p]])
         if small < min_jaccard * large:
             continue  # sizes alone rule it out
-        j = jaccard(hashes, offsets, left[p], right[p])
+        if entered != left[p]:
+            entered = int(left[p])
+            mask = mask_for(offsets[entered + 1] - offsets[entered])
+            for k in range(offsets[entered], offsets[entered + 1]):
+                enter(hashes[k], entered + 1, mask, slots, marks)
+        j = similarity_to(hashes, offsets, entered, right[p], entered + 1, mask, slots, marks)
         if j >= min_jaccard:
             root[max(a, b)] = min(a, b)
             edges[n, 0], edges[n, 1] = left[p], right[p]

@@ -72,12 +72,10 @@ class Normalise:
                 new[i], repaired[i] = mended, True
         for i in _marked_up(text, np.flatnonzero(markup)):
             new[i] = _plain(new.get(i) or text[i])
-        out, changed = self._fold(flat, spaced)
-        if new:  # the few that left the compiled path are folded by themselves
+        if new:
             rows = list(new)
-            few = FlatText.of(pl.Series("text", list(new.values()), dtype=pl.String))
-            mended_text, changed[rows] = self._fold(few, spaced[rows])
-            out = out.scatter(rows, mended_text)
+            flat = FlatText.of(text.clone().scatter(rows, pl.Series(list(new.values()), dtype=pl.String)))
+        out, changed = self._fold(flat, spaced)
         titles = FlatText.of(batch["title"].fill_null(""))
         title, _ = self._fold(titles, np.zeros(len(titles), np.bool_))
         return batch.with_columns(
@@ -135,10 +133,12 @@ def _plain(text: str) -> str:
 
 
 def _resolved(text: str) -> str:
-    text = _BLOCK.sub(" ", text)
-    text = _TAG.sub("", _BREAK.sub("\n", text))
-    text = _LIGATURE.sub(lambda found: unicodedata.normalize("NFKC", found.group()), html.unescape(text))
-    return text.encode("utf-8", "replace").decode("utf-8")  # &#xD800; is no character
+    if "<" in text:
+        text = _BLOCK.sub(" ", text)
+        text = _TAG.sub("", _BREAK.sub("\n", text))
+    if "&" in text:
+        text = html.unescape(text).encode("utf-8", "replace").decode("utf-8")  # &#xD800; is no character
+    return _LIGATURE.sub(lambda found: unicodedata.normalize("NFKC", found.group()), text)
 
 
 @cache

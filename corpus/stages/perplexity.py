@@ -21,7 +21,7 @@ import polars as pl
 
 from corpus.flat import FlatText
 from corpus.sampling import half_of, sample
-from corpus.spacing import spaced
+from corpus.spacing import spaced_bytes
 from corpus.stages.base import Survivors
 from workbench.config import at_least, setting
 from workbench.console import note
@@ -43,7 +43,9 @@ class Perplexity:
     reference_domains: tuple[str, ...] = setting((), "domains whose documents are the reference; empty: all")
     reference_chars: int = setting(4_000_000, "characters of reference a model", check=at_least(1000))
     order: int = setting(5, "order of the model that is estimated", check=at_least(2))
-    prune: tuple[int, ...] = setting((0, 0, 1), "per order, the count up to which n-grams are pruned (lmplz --prune)")
+    prune: tuple[int, ...] = setting(
+        (0, 0, 1, 1, 2), "per order, the count up to which n-grams are pruned (lmplz --prune)"
+    )
 
     def prepare(self, survivors: Survivors, desk: Path) -> None:
         """Estimate the two models, unless one is given."""
@@ -70,7 +72,7 @@ class Perplexity:
         else:
             paths = [desk / ARPA.format(half) for half in (1, 0)]  # never its own half's
             models = [load_model(str(path)) if path.is_file() else None for path in paths]
-        texts, tokens = spaced(FlatText.of(batch["text"]))
+        texts, tokens = spaced_bytes(FlatText.of(batch["text"]))
         values: list[float | None] = []
         for half, text, count in zip(half_of(batch["id"]), texts, tokens.tolist(), strict=True):
             model = models[half]

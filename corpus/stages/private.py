@@ -167,9 +167,12 @@ class Private:
         """Rewrite ``text``; add how many places were masked and of which kinds."""
         text = batch["text"]
         flat = FlatText.of(text)
-        count = find_places(flat.chars, flat.offsets, _lead_table(), self.medical, np.empty((0, 4), np.int64))
-        places = np.empty((count, 4), np.int64)
-        find_places(flat.chars, flat.offsets, _lead_table(), self.medical, places)
+        places = np.empty((len(flat.chars) // 64 + 64, 4), np.int64)
+        count = find_places(flat.chars, flat.offsets, _lead_table(), self.medical, places)
+        if count > len(places):
+            places = np.empty((count, 4), np.int64)
+            find_places(flat.chars, flat.offsets, _lead_table(), self.medical, places)
+        places = places[:count]
         rows, firsts = np.unique(places[:, 0], return_index=True)
         masks = [0] * len(flat)
         kinds = [""] * len(flat)

@@ -9,25 +9,21 @@ Cost: the first 1,000 characters of a text are read, which gives 100 MB per CPU-
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 import polars as pl
 
 from corpus import classifier
+from corpus.classifier import NEGATIVE, POSITIVE, load_scorer, positive_scores
 from corpus.flat import FlatText
 from corpus.sampling import sample
 from corpus.spacing import spaced
 from corpus.stages.base import Survivors
 from workbench.config import at_least, setting
 from workbench.console import note
-from workbench.errors import InputError
 
-POSITIVE, NEGATIVE = "positive", "negative"
 MODEL = "quality.bin"
 
 
@@ -49,7 +45,7 @@ class Quality:
     def prepare(self, survivors: Survivors, desk: Path) -> None:
         """Train the model, unless one is given."""
         if self.model is not None:
-            load_model(str(self.model))
+            load_scorer(str(self.model))
             return
         if not self.reference_domains:
             note("quality: the recipe names no reference domains; no quality model is trained")
@@ -73,30 +69,5 @@ class Quality:
         if not path.is_file():
             return batch.with_columns(pl.lit(None, pl.Float32).alias("quality"))
         heads, _ = spaced(FlatText.of(batch["text"]), self.read_chars)
-        scores = positive_scores(load_model(str(path)), heads)
+        scores = positive_scores(load_scorer(str(path)), heads)
         return batch.with_columns(pl.Series("quality", scores, dtype=pl.Float32))
-
-
-def positive_scores(model: Any, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return the probability of the positive label for each spaced text."""
-    if not texts:
-        return np.empty(0, np.float32)
-    labels, probabilities = model.predict(list(texts), k=1)
-    first = np.array([values[0] if len(values) else 0.5 for values in probabilities], np.float32)
-    is_positive = np.array([bool(names) and names[0] == f"__label__{POSITIVE}" for names in labels])
-    return np.clip(np.where(is_positive, first, 1 - first), 0, 1).astype(np.float32)
-
-
-@lru_cache(maxsize=2)
-def load_model(path: str) -> Any:
-    """Return a fastText model.
-
-    Raises:
-        InputError: If the file is not there, is no model, or has no label ``positive``.
-    """
-    model = classifier.load_model(
-        path, missing="make one: corpus classifier train, or leave model out", other="give a .bin or .ftz file"
-    )
-    if f"__label__{POSITIVE}" not in model.get_labels():
-        raise InputError(path, f"has labels {', '.join(model.get_labels())[:80]}", f"one must be __label__{POSITIVE}")
-    return model

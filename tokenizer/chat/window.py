@@ -1,53 +1,105 @@
-"""Rows longer than the window lose their oldest exchanges: stands in, to be replaced by branch instruct's."""
+"""Rows longer than the window: whole exchanges go, the oldest first; an answer is never cut.
+
+An exchange is a user's turn and all that follows it up to the next. The system turn and the last exchange stay; of a
+pair both sides must fit. What is too long even so is not used, and told: a row is whole, shortened by some exchanges,
+or out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
-from corpus.instructions.rows import Conversation, Faulty, Preference, Row, Turn
-from tokenizer.chat.encode import ChatTokenizer, Encoded, Template, encode
+from corpus.instructions.rows import Conversation, Faulty, Prompt, Row, Turn
+from tokenizer.chat.encode import AT_ONCE, ChatTokenizer, Encoded, Template
+from tokenizer.chat.pieces import NoPlace
+from tokenizer.chat.views import encode_views, pieces_of, views_of
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A row that fits, its sequences encoded, and how many exchanges it lost."""
+    """A row that fits, its sequences (``views_of``) encoded, and how many exchanges it lost."""
 
     row: Row
-    encoded: tuple[Encoded, ...]  # of a pair: chosen, rejected
+    encoded: tuple[Encoded, ...]
     dropped: int
+
+    @property
+    def longest(self) -> int:
+        """Return the tokens of its longest sequence."""
+        return _longest(self.encoded)
+
+
+def shorter(row: Row) -> list[Row]:
+    """Return a row without its oldest exchange, without the two oldest, and so on to the last exchange alone."""
+    if isinstance(row, Conversation | Prompt):
+        return [replace(row, turns=turns) for turns in _tails(row.turns)]
+    return [replace(row, prompt=turns) for turns in _tails(row.prompt)]
+
+
+def _tails(turns: tuple[Turn, ...]) -> list[tuple[Turn, ...]]:
+    system = turns[:1] if turns and turns[0].role == "system" else ()
+    starts = [n for n, turn in enumerate(turns) if turn.role == "user"]
+    return [(*system, *turns[start:]) for start in starts[1:]]
 
 
 def fit(
     chat: ChatTokenizer, rows: Iterable[Row], template: Template, window: int | None = None
 ) -> Iterator[Fitted | Faulty]:
-    """Encode rows into a window."""
-    for row in rows:
-        dropped, left, encoded = 0, row, _encoded(chat, row, template)
-        while window is not None and max(len(one.ids) for one in encoded) > window:
-            shorter = _shorter(left)
-            if shorter is None:
-                break
-            dropped, left, encoded = dropped + 1, shorter, _encoded(chat, shorter, template)
-        longest = max(len(one.ids) for one in encoded)
-        if window is not None and longest > window:
-            yield Faulty(row.id, f"it has {longest} tokens; the window is {window}")
-        else:
-            yield Fitted(left, encoded, dropped)
+    """Encode rows of any kind into a window.
+
+    Args:
+        chat: The tokenizer.
+        rows: Rows of any length.
+        template: The chat template.
+        window: The most tokens of a sequence; none: any number.
+
+    Yields:
+        Each row as far as it fits, or why it is not used, in order.
+    """
+    waiting = iter(rows)
+    while some := list(islice(waiting, AT_ONCE)):
+        faults = {n: cause for n, row in enumerate(some) if (cause := _no_place(row, template, chat))}
+        views = [view for n, row in enumerate(some) if n not in faults for view in views_of(row)]
+        coded = encode_views(chat, views, template)
+        for n, row in enumerate(some):
+            if n in faults:
+                yield Faulty(row.id, faults[n])
+                continue
+            encoded = tuple(next(coded) for _ in views_of(row))
+            if window is None or _longest(encoded) <= window:
+                yield Fitted(row, encoded, 0)
+            else:
+                yield _shortened(chat, row, template, window, _longest(encoded))
 
 
-def _encoded(chat: ChatTokenizer, row: Row, template: Template) -> tuple[Encoded, ...]:
-    if isinstance(row, Conversation):
-        return (encode(chat, row, template),)
-    assert isinstance(row, Preference)
-    sides = (Conversation(row.id, (*row.prompt, Turn("assistant", text))) for text in (row.chosen, row.rejected))
-    return tuple(encode(chat, side, template, last_only=True) for side in sides)
+def _no_place(row: Row, template: Template, chat: ChatTokenizer) -> str | None:
+    try:
+        for view in views_of(row):
+            pieces_of(view, template, chat)
+    except NoPlace as error:
+        return str(error)
+    return None
 
 
-def _shorter(row: Row) -> Row | None:
-    turns = row.turns if isinstance(row, Conversation) else row.prompt
-    starts = [n for n, turn in enumerate(turns) if turn.role == "user"]
-    if len(starts) < 2:
-        return None
-    tail = turns[starts[1] :]
-    return replace(row, turns=tail) if isinstance(row, Conversation) else replace(row, prompt=tail)
+def _longest(encoded: tuple[Encoded, ...]) -> int:
+    return max(len(one.ids) for one in encoded)
+
+
+def _shortened(chat: ChatTokenizer, row: Row, template: Template, window: int, whole: int) -> Fitted | Faulty:
+    """Find by halving the fewest exchanges to drop: the more go, the shorter it is."""
+
+    def encoded(one: Row) -> tuple[Encoded, ...]:
+        return tuple(encode_views(chat, views_of(one), template))
+
+    tails = shorter(row)
+    least = _longest(encoded(tails[-1])) if tails else whole
+    if least > window:
+        what = "its last exchange alone" if tails else "it"
+        return Faulty(row.id, f"{what} has {least} tokens, {whole} in all; the window is {window}")
+    low, high = 0, len(tails) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _longest(encoded(tails[middle])) <= window else (middle + 1, high)
+    return Fitted(tails[low], encoded(tails[low]), low + 1)

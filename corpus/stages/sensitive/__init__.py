@@ -1,7 +1,7 @@
 """Sensitive topics by weighted words: density and breadth of hits that tell something, not any hit at all.
 
-Terms of the lists (``lists``) are found in one compiled pass (``match``), also where symbols break them up, and weighed
-by what they tell in the document's domain (``information``). The score is
+Terms of the lists (``lists``) are found in one compiled pass (``match``), also where symbols break them up or pinyin
+spells them (``spelled``), and weighed by what they tell in the document's domain (``information``). The score is
 
     hits per 1,000 characters / per_1000 · min(1, distinct hits / breadth)        (hits by weight; 1 is sensitive)
 
@@ -55,6 +55,7 @@ class Sensitive:
     lists: Path | None = setting(None, "a folder of word lists <category>.txt, besides the shipped ones")
     shipped: bool = setting(default=True, doc="look for the shipped lists' terms")
     min_chars: int = setting(2, "characters of the shortest term that is looked for", check=at_least(2))
+    pinyin: bool = setting(default=True, doc="look for the terms spelled in pinyin too, whole or one hanzi of them")
     per_1000: float = setting(20.0, "informative hits per 1,000 characters that make a score of 1", check=at_least(0.1))
     breadth: float = setting(3.0, "informative distinct terms below which the score is less", check=at_least(0.1))
     floor_chars: int = setting(100, "characters as long as which a shorter text counts", check=at_least(1))
@@ -67,8 +68,9 @@ class Sensitive:
 
     def prepare(self, survivors: Survivors, desk: Path) -> None:
         """Weigh each term in each domain by a sample of the documents; leave terms and weights in ``desk``."""
-        lexicon = read_lexicon(self.lists, self.shipped, self.min_chars)
+        lexicon = read_lexicon(self.lists, self.shipped, self.min_chars, pinyin=self.pinyin)
         terms = [term.text for term in lexicon.terms]
+        forms = np.array([term.spelled for term in lexicon.terms])
         matcher = Matcher.of(terms)
         chosen = sample(survivors, self.reference_chars)
         names = _largest_domains(survivors, chosen)
@@ -76,17 +78,18 @@ class Sensitive:
         seen = 0
         for batch in survivors.each(["text", "domain"], only=chosen, said="weigh the sensitive words"):
             hits = find(matcher, FlatText.of(batch["text"]))
-            parts.append(counted_of(hits, _rows_of(batch["domain"], names), len(terms), seen))
+            parts.append(counted_of(hits, forms, _rows_of(batch["domain"], names), seen))
             seen += len(batch)
         labels = [*names, ELSEWHERE]
-        floors = np.array([0.0 if term.weight is None else self.believed_floor for term in lexicon.terms])
+        believed = [term.weight is not None and not term.spelled for term in lexicon.terms]
+        floors = np.where(believed, self.believed_floor, 0.0)
         own = np.array([1.0 if term.weight is None else term.weight for term in lexicon.terms])
         number = {text: n for n, text in enumerate(terms)}
         allowed = [(word, number[text]) for word, text in lexicon.allowed if text in number]
         factors = np.stack([own * _unless_allowed(label, allowed, len(terms)) for label in labels])
         weights = estimate(joined(parts), factors, floors, self._scale)
         categories = [term.category for term in lexicon.terms]
-        pl.DataFrame({"term": terms, "category": categories}).write_parquet(desk / TERMS)
+        pl.DataFrame({"term": terms, "category": categories, "spelled": forms}).write_parquet(desk / TERMS)
         pl.DataFrame({"domain": labels, "weights": weights}).write_parquet(desk / WEIGHTS)
         schema = {"domain": pl.String(), "number": pl.Int64()}
         pl.DataFrame(allowed, schema=schema, orient="row").write_parquet(desk / ALLOWED_TERMS)
@@ -97,7 +100,7 @@ class Sensitive:
         rows, table = prepared.with_others(batch["domain"])
         domains = _rows_of(batch["domain"], rows)
         hits = find(prepared.matcher, FlatText.of(batch["text"]))
-        counted = counted_of(hits, domains, len(prepared.terms))
+        counted = counted_of(hits, prepared.forms, domains)
         weights = table[domains[counted.docs], counted.terms]
         score = scores(counted, weights, self._scale)
         told = np.flatnonzero((score[counted.docs] >= SHOWN_SCORE) & (weights > 0))
@@ -153,10 +156,15 @@ def _unless_allowed(domain: str, allowed: Sequence[tuple[str, int]], terms: int)
 @dataclass(frozen=True)
 class _Prepared:
     matcher: Matcher
-    terms: pl.DataFrame  # term, category
+    terms: pl.DataFrame  # term, category, spelled
     rows: dict[str, int]  # domain: its row of weights
     weights: Floats  # shape (domains + 1, terms)
     allowed: list[tuple[str, int]]
+
+    @property
+    def forms(self) -> NDArray[np.bool_]:
+        """Return which terms are spelled in pinyin, shape (terms,)."""
+        return self.terms["spelled"].to_numpy()
 
     def with_others(self, domains: pl.Series) -> tuple[dict[str, int], Floats]:
         """Return rows and weights with those of a batch's further domains: the last row, less what they allow."""

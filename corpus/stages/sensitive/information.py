@@ -48,17 +48,18 @@ class Scale:
     floor_chars: int  # a shorter text counts as this long
 
 
-def counted_of(hits: Hits, domains: NDArray[np.int64], terms: int, first: int = 0) -> Counted:
+def counted_of(hits: Hits, forms: NDArray[np.bool_], domains: NDArray[np.int64], first: int = 0) -> Counted:
     """Count the hits of a batch by document and term.
 
     Args:
         hits: What was found.
+        forms: Which terms are veiled by themselves, shape (terms,).
         domains: The number of each document's domain.
-        terms: How many terms there are.
         first: The number of the batch's first document.
     """
+    terms = len(forms)
     keys, places = np.unique(hits.docs * terms + hits.terms, return_inverse=True)
-    counts = np.bincount(places, 1 + hits.veiled, len(keys)).astype(np.int64)
+    counts = np.bincount(places, 1 + (hits.veiled | forms[hits.terms]), len(keys)).astype(np.int64)
     return Counted(keys // terms + first, keys % terms, counts, hits.chars, domains)
 
 

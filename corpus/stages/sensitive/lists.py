@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus.stages.sensitive.match import squeezed
+from corpus.stages.sensitive.spelled import spelled
 from workbench.errors import InputError
 
 SHIPPED = Path(__file__).parent.parent / "data" / "sensitive"
@@ -32,6 +33,7 @@ class Term:
     text: str  # squeezed: letters, digits and hanzi, lower case
     category: str
     weight: float | None  # None: as much as it tells in the corpus
+    spelled: bool = False  # a form of a listed term in pinyin
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,14 @@ class Lexicon:
         return tuple(sorted({term.category for term in self.terms} - {ALLOWED}))
 
 
-def read_lexicon(lists: Path | None, shipped: bool, min_chars: int) -> Lexicon:
+def read_lexicon(lists: Path | None, shipped: bool, min_chars: int, *, pinyin: bool = False) -> Lexicon:
     """Read the shipped lists and a user's.
 
     Args:
         lists: A folder of ``<category>.txt``, or None.
         shipped: Whether the shipped lists count.
         min_chars: Terms shorter than this (of four letters or digits, if they have no hanzi) are left out.
+        pinyin: Whether terms spelled in pinyin are looked for too.
 
     Raises:
         InputError: If a folder has no list, a file is not UTF-8, a weight is no number, or there is no term at all.
@@ -74,6 +77,9 @@ def read_lexicon(lists: Path | None, shipped: bool, min_chars: int) -> Lexicon:
     for _, text in allowed:
         if len(text) >= 2:
             chosen.setdefault(text, Term(text, ALLOWED, 0.0))
+    for term in list(chosen.values()) if pinyin else ():
+        for form in spelled(term.text) if term.category != ALLOWED else ():
+            chosen.setdefault(form, Term(form, term.category, term.weight, spelled=True))
     return Lexicon(tuple(chosen.values()), tuple(allowed))
 
 

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.classifier import train
+from corpus.classifier import positive_scores, train
 from corpus.models.judging import calibration, judge, probabilities, roc_auc
-from corpus.stages.quality import positive_scores
 
 SCORES = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9]), st.booleans()), min_size=2, max_size=30)
 

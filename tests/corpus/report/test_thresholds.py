@@ -66,4 +66,4 @@ def test_zh_web_has_its_numbers() -> None:
         ("<", 1000.0, "symbols"),
     ]
     assert by_signal["near_jaccard"][0]["value"] == 0.8
-    assert by_signal["sensitive_score"][0]["condition"] == "sensitive_score >= 1"
+    assert [(one["op"], one["value"]) for one in by_signal["sensitive_score"]] == [(">=", 1.5), (">=", 0.5)]

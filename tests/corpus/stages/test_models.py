@@ -11,13 +11,13 @@ import kenlm
 import polars as pl
 import pytest
 
-from corpus.classifier import train
+from corpus.classifier import positive_scores, train
 from corpus.flat import FlatText
 from corpus.ngram import estimate
 from corpus.ngram import spaced as spaced_text
 from corpus.spacing import spaced
 from corpus.stages.perplexity import Perplexity
-from corpus.stages.quality import Quality, positive_scores
+from corpus.stages.quality import Quality
 from workbench.errors import InputError
 
 from ..made import prose
