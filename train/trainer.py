@@ -110,6 +110,8 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
             self._events.append(f"resumed from {found.name}")
         with saving_first(self._stop):
             while True:
+                if found is not None:
+                    self._take_up(checkpoint.read_state(found))
                 try:
                     self.train(resume_from_checkpoint=None if found is None else str(found))
                     return
@@ -128,10 +130,8 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         if run.unscored and self.state.global_step == 0:
             run.metrics.write({"step": 0, "tokens": 0, **self.score()})
         if ours and found is not None:
-            path = Path(found)
-            state = checkpoint.read_state(path)
-            sharded.read_shards(path, run.kind, self.model_wrapped, self._torch_optimizer(), state["shards"])
-            self._take_up(state)
+            shards = checkpoint.read_state(Path(found))["shards"]
+            sharded.read_shards(Path(found), run.kind, self.model_wrapped, self._torch_optimizer(), shards)
             self._load_optimizer_and_scheduler(found)
         return out
 
@@ -426,18 +426,17 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
 
         if self.run.kind != "ddp":
             return  # once it is divided
-        path = Path(resume_from_checkpoint)
         target = self.model if model is None else model
-        result = target.load_state_dict(load_file(path / checkpoint.MODEL), strict=False)
+        result = target.load_state_dict(load_file(Path(resume_from_checkpoint) / checkpoint.MODEL), strict=False)
         if self.run.trained_only:
             trained = {name for name, parameter in target.named_parameters() if parameter.requires_grad}
             may_miss = set(result.missing_keys) - trained
         else:
             may_miss = set(target.all_tied_weights_keys)  # written once, under the name of the matrix they share
         assert not result.unexpected_keys and set(result.missing_keys) <= may_miss, result
-        self._take_up(checkpoint.read_state(path))
 
     def _take_up(self, state: dict[str, Any]) -> None:
+        """Take the data cursor and the counts, before a loader is made."""
         self._consumed = self._step_from = int(state["cursor"])
         self.run.watch.load(state["spikes"])
         self.run.meter.resume(int(state["tokens"]), float(state["seconds"]))
