@@ -223,7 +223,7 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         """Do what the policy says about a step that is a spike."""
         watch, step = self.run.watch, int(self.state.global_step)
         settings, action = watch.settings, str(watch.settings.action)
-        target = checkpoint.newest_complete(self.run.folder) if action == "rollback" else None
+        target = self._newest_complete() if action == "rollback" else None
         if action == "rollback" and (target is None or self._rollbacks >= settings.rollbacks):
             action = "skip"  # nothing to go back to, or it has not helped so far
         samples = (next_sample(self._step_from, watch.skipped), self._consumed)
@@ -260,7 +260,7 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
 
     def _roll_back(self) -> Path:
         """Return the checkpoint to go back to, with the metrics as they were then and the event on record."""
-        found = checkpoint.newest_complete(self.run.folder)
+        found = self._newest_complete()
         assert found is not None and self._spike is not None
         self._rollbacks += 1
         parallel.wait()
@@ -274,6 +274,10 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         self.run.figures.clear()
         self.model.zero_grad()
         return found
+
+    def _newest_complete(self) -> Path | None:
+        """The first process looks, since looking clears what was cut off: it could be what another begins to write."""
+        return parallel.by_first(lambda: checkpoint.newest_complete(self.run.folder))
 
     def check_step(self, loss: float, grad_norm: float) -> None:
         """Decide whether the step may be taken. A loss that is not finite ends the run; the weights are still good.
