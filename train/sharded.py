@@ -273,8 +273,8 @@ def read_shards(folder: Path, kind: str, model: Any, optimizer: Any, rest: dict[
     """Put weights and moments back; FSDP2 takes its rows out of the files of any number of processes."""
     from safetensors import safe_open
 
-    files = [
-        safe_open(file_of(folder, rank, rest["world"]), "pt")  # type: ignore[no-untyped-call]
+    files: list[Any] = [
+        safe_open(file_of(folder, rank, rest["world"]), "pt")
         for rank in (range(rest["world"]) if kind == "fsdp2" else [parallel.rank()])
     ]
     named = dict(model.named_parameters()) if kind == "fsdp2" else {str(n): m for n, m in enumerate(_masters(model))}
@@ -286,7 +286,7 @@ def read_shards(folder: Path, kind: str, model: Any, optimizer: Any, rest: dict[
             target = parameter.data if what == "weight" else torch.empty_like(found, device=parameter.device)
             target.copy_(found)
         else:
-            whole = parameter.data if what == "weight" else torch.zeros_like(parameter)
+            whole: Any = parameter.data if what == "weight" else torch.zeros_like(parameter)
             low, high = _rows(len(parameter), parallel.world(), parallel.rank())
             for rank, file in enumerate(files):
                 begin, end = _rows(len(parameter), len(files), rank)
