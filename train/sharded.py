@@ -6,8 +6,8 @@
 A checkpoint holds one ``shard-<rank>-of-<world>.safetensors`` a process: its part of weights and moments. FSDP2 cuts
 each tensor along its rows, so a run of another number of processes reads the rows that are its own; ZeRO lays all
 tensors end to end, pads and cuts, which fits one number only. DeepSpeed's engine would take the step inside backward;
-here it waits until loss and gradient norm have been judged. Cost, 12
-steps of 2 layers of width 64 on two gloo processes of a busy machine: ddp 2.5 s, fsdp2 2.4, zero1 and zero2 7, zero3 12.
+here it waits until loss and gradient norm have been judged. Cost of 12
+steps of 2 layers x 64 on two gloo processes, busy machine: ddp 2.5 s, fsdp2 2.4, zero1 and zero2 7, zero3 12.
 """
 
 from __future__ import annotations
