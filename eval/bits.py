@@ -70,7 +70,7 @@ def nats(model: Any, inputs: dict[str, torch.Tensor], precision: str = "fp32") -
 
     device = next(model.parameters()).device
     moved = {name: tensor.to(device) for name, tensor in inputs.items()}
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         hidden = model.base_model(
             input_ids=moved["input_ids"], position_ids=moved["position_ids"], use_cache=False
         ).last_hidden_state[:, :-1]

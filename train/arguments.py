@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from transformers import TrainingArguments
@@ -24,6 +26,7 @@ def training_arguments(
     recompute: str = "none",
     report_to: Sequence[str] = (),
     neftune: float | None = None,
+    divided: Mapping[str, Any] = MappingProxyType({}),
 ) -> TrainingArguments:
     """Return the Trainer's arguments.
 
@@ -37,6 +40,7 @@ def training_arguments(
         report_to: transformers' integrations that get every row: tensorboard, wandb, swanlab.
         recompute: ``full`` keeps each layer's input alone and computes the rest again in backward.
         neftune: Alpha of the noise on the embeddings (NEFTune, Jain et al., 2023); None: none.
+        divided: ``train.sharded.arguments``.
         optim: AdamW's settings; the schedule is ``Discipline.create_scheduler``'s.
     """
     return TrainingArguments(
@@ -68,4 +72,5 @@ def training_arguments(
         ignore_data_skip=True,  # the cursor says where the data goes on
         remove_unused_columns=False,
         dataloader_pin_memory=torch.accelerator.is_available(),
+        **divided,
     )

@@ -8,14 +8,16 @@
         trainer_state.json               what transformers' Trainer wants to find
         manifest.json                    step, and bytes and sha256 of every file
 
-It is written under a temporary name, synced and renamed. The newest *complete* one is resumed: one half-written, or
-whose hashes do not match, is told and passed over. Cost: 12 bytes a parameter with fp32 weights; 20M parameters (240
-MB) take about a second, most of it hashing.
+Of a model divided among processes (``train.sharded``) it has shard-<rank>-of-<world>.safetensors for both
+and a generator a process, each written by its own. It is written under a temporary name, synced and renamed. The newest
+*complete* one is resumed: one half-written, or whose hashes do not match, is told and passed over. Cost: 12 bytes a
+parameter with fp32 weights; 20M parameters (240 MB) take about a second, most of it hashing.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from train import parallel
 from workbench import manifest
 from workbench.config import at_least, setting
 from workbench.console import note
@@ -78,6 +81,49 @@ def save(run: Path, step: int, write: Callable[[Path], None], needed_bytes: int)
         write_json(temporary / manifest.NAME, {"kind": KIND, "step": step, "files": files})
         sync_folder(temporary)
     return path
+
+
+def save_together(run: Path, step: int, write: Callable[[Path], list[Path]], needed_bytes: int) -> None:
+    """Write a checkpoint to which every process adds its files; the first completes it once all are there.
+
+    Args:
+        run: The run's folder, shared by all processes.
+        step: The step that has just been done.
+        write: Adds this process's files to a folder and returns them.
+        needed_bytes: About how large all files together will be.
+
+    Raises:
+        OutputError: If there is no room for it, or a process could not write.
+    """
+    final = run / FOLDER / name_of(step)
+    together = final.parent / f".{final.name}-all.tmp"
+
+    def begin() -> None:
+        check_room(run, needed_bytes)
+        remove(together)
+        together.mkdir(parents=True)
+
+    parallel.by_first(begin)
+    entries, error = [], None
+    try:
+        for file in write(together):
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+            entries.append(manifest.describe_file(file, together))
+    except Exception as caught:  # noqa: BLE001 - the others must hear of it, whatever it is
+        error = f"process {parallel.rank()} could not write its part ({caught})"
+    of_all = parallel.gather((entries, error))
+
+    def complete() -> None:
+        if wrong := [problem for _, problem in of_all if problem]:
+            remove(together)
+            raise OutputError(final, wrong[0], "free some space, or look whether all nodes share the folder")
+        files = sorted((entry for some, _ in of_all for entry in some), key=lambda entry: str(entry["path"]))
+        write_json(together / manifest.NAME, {"kind": KIND, "step": step, "files": files})
+        with atomic_path(final) as temporary:
+            together.rename(temporary)
+
+    parallel.by_first(complete)
 
 
 def check_room(run: Path, needed_bytes: int) -> None:
@@ -163,7 +209,7 @@ def load_optimizer(optimizer: Any, folder: Path, rest: dict[str, Any]) -> None:
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def save_rng(folder: Path) -> dict[str, Any]:
+def save_rng(folder: Path, file: str = RNG) -> dict[str, Any]:
     """Write torch's generators; returns those of Python and numpy, for JSON."""
     import numpy as np
     import torch
@@ -173,22 +219,22 @@ def save_rng(folder: Path) -> dict[str, Any]:
     if torch.accelerator.is_available():
         device = torch.get_device_module()
         tensors |= {f"device.{n}": device.get_rng_state(n).cpu() for n in range(torch.accelerator.device_count())}
-    save_file(tensors, folder / RNG)
+    save_file(tensors, folder / file)
     version, numbers, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
         "python": [version, list(numbers), gauss],
-        "numpy": [name, np.asarray(keys).tolist(), position, has_gauss, cached],
+        "numpy": [kind, np.asarray(keys).tolist(), position, has_gauss, cached],
     }
 
 
-def load_rng(folder: Path, rest: dict[str, Any]) -> None:
+def load_rng(folder: Path, rest: dict[str, Any], file: str = RNG) -> None:
     """Put the generators back."""
     import numpy as np
     import torch
     from safetensors.torch import load_file
 
-    tensors = load_file(folder / RNG)
+    tensors = load_file(folder / file)
     torch.set_rng_state(tensors["cpu"])
     for name, tensor in tensors.items():
         number = name.removeprefix("device.")

@@ -14,7 +14,7 @@ from workbench.errors import ConfigError, YanmoError
 USAGE = (
     "train stage=STAGE [config=NAME|FILE.yaml] [key=value ...] [--print|--plan] [--json] [--overwrite]\n"
     "       train data check DATA ... --stage S | stages | lineage RUN | spikes RUN [--corpus DIR]\n"
-    "       train merge RUN --out DIR | curves RUN ... --out FILE"
+    "       train merge RUN --out DIR | curves RUN ... --out FILE | supervise -- COMMAND"
 )
 
 EPILOG = """settings are written key=value, without quotes unless the shell needs them:
@@ -70,7 +70,7 @@ def command(words: Sequence[str]) -> int:
                 name, "no such command", f"{did_you_mean(name, COMMANDS)}; settings are written key=value"
             )
         rest = list(words)
-        rest.remove(name)
+        rest.remove(name)  # its first place: the words of a supervised command stay
         return COMMANDS[name](rest)
     top = parser()
     arguments = top.parse_intermixed_args(words)
@@ -199,6 +199,18 @@ def _data(words: Sequence[str]) -> int:
     return check(words[1:])
 
 
+def _supervise(words: Sequence[str]) -> int:
+    sub = Parser("train supervise", description="Start a run again when it fails; give up when that does not help.")
+    sub.add_argument("--max-restarts", type=int, default=10, metavar="N", help="restarts in all (10)")
+    sub.add_argument("--at-one-step", type=int, default=3, metavar="N", help="failures after one step that end it (3)")
+    sub.add_argument("command", nargs="+", metavar="COMMAND", help="after --: train … or torchrun … -m train …")
+    arguments = sub.parse_args(words)
+    from train.supervise import supervise
+
+    return supervise(arguments.command, max_restarts=arguments.max_restarts, at_one_step=arguments.at_one_step)
+
+
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = MappingProxyType(
     {"data": _data, "stages": _stages, "lineage": _lineage, "spikes": _spikes, "merge": _merge, "curves": _curves}
+    | {"supervise": _supervise}
 )

@@ -88,7 +88,7 @@ def run_on_rows(
     from eval.models import model_folder
     from tokenizer.dialogues import files_of, read_material
 
-    check_run(settings)
+    check_run(stage, settings)
     world = parallel.world()
     if settings.batch % (unit := settings.micro_batch * world):
         found = f"{settings.batch} is no multiple of {settings.micro_batch} samples x {world} devices"
@@ -123,7 +123,7 @@ def open_model(
     """Return the model on its device, the rows of its embedding, and its parts of a job: model, shape, adapter."""
     from train.model import open_weights
 
-    model = open_weights(settings.weights, settings.window, settings.seed, reward=reward).to(machine.device)
+    model = open_weights(settings.weights, settings.window, settings.seed, reward=reward).to(machine.home)
     rows = model.get_input_embeddings().num_embeddings
     shape, adapter = tuned(settings, model, rows, task="SEQ_CLS" if reward else "CAUSAL_LM")
     return model, rows, {"model": model, "shape": shape, "adapter": adapter, "vocabulary": rows}

@@ -189,16 +189,17 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / path.name)
 
 
-def save_model(model: Any, folder: Path, tokenizer: Path) -> None:
+def save_model(model: Any, folder: Path, tokenizer: Path, weights: dict[str, Any] | None = None) -> None:
     """Write the final model in Hugging Face's form, safetensors, with its tokenizer beside it.
 
     Args:
         model: The trained model.
         folder: Where to; created.
         tokenizer: The folder of its tokenizer.
+        weights: Gathered, where the model itself is divided.
     """
     model.config.use_cache = True  # for those who generate with it; training had it off
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=weights)
     model.config.use_cache = False
     copy_tokenizer(tokenizer, folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Several processes that train one model: ``torchrun --nproc-per-node N -m train …`` (DDP, each holds the whole model).
+"""Several processes that train one model: ``torchrun --nproc-per-node N -m train …`` (``train.sharded``: divided).
 
 What is one thing in the run — the folder, the metrics, the checkpoints, the scores, the words to a person — is done by
 the first process; the others wait for its word. What decides the next step (loss, a signal to stop) is agreed by all:
@@ -90,6 +90,17 @@ def by_first(work: Callable[[], T]) -> T:
     if found[1] is not None:
         raise SystemExit(found[1])
     out: T = found[0]
+    return out
+
+
+def gather(own: T) -> list[T]:
+    """Return what each process has, in the order of their numbers."""
+    if world() == 1:
+        return [own]
+    import torch.distributed as dist
+
+    out: list[Any] = [None] * world()
+    dist.all_gather_object(out, own)
     return out
 
 

@@ -51,7 +51,7 @@ class PtSettings(RunSettings):
 def train_pt(settings: PtSettings, *, overwrite: bool = False) -> dict[str, Any]:
     """Run the stage; see ``train.stage.run_stage``."""
     check_shape(settings.model)
-    check_run(settings)
+    check_run("pt", settings)
     tokens = manifest.read(settings.data, "tokens", TOKENS_BY)
     shards = TokenShards.open(settings.data, "train")
     held_out = TokenShards.open(settings.data, "validation")
@@ -94,7 +94,7 @@ def _prepare(
     world, seq_len = parallel.world(), shards.seq_len
     micro_batch = settings.micro_batch or max(1, settings.batch_tokens // seq_len // world)
     micro_steps = accumulation(settings.batch_tokens, seq_len, micro_batch, world)
-    model = make_model(settings.model, shards, settings.seed).to(machine.device)
+    model = make_model(settings.model, shards, settings.seed).to(machine.home)
     rows = model.get_input_embeddings().num_embeddings
     shape, adapter = tuned(settings, model, shards.vocab_size)
     use_chunked_loss(model)

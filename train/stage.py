@@ -60,7 +60,10 @@ class RunSettings:
     )
     recompute: Literal["none", "full"] = setting("none", "full: keep each layer's input alone, a third more FLOPs")
     tune: Literal["full", "lora", "qlora"] = setting("full", "all weights, or an adapter over frozen ones")
-    parallel: Literal["ddp", "fsdp2", "zero1", "zero2", "zero3"] = setting("ddp", "several devices; today ddp alone")
+    parallel: Literal["ddp", "fsdp2", "zero1", "zero2", "zero3"] = setting(
+        "ddp", "several processes: what is divided among them (torchrun … -m train); zero needs deepspeed"
+    )
+    offload: bool = setting(False, "zero: moments, zero3 and fsdp2: weights too, in the host's memory")
     lora: LoraSettings = section(LoraSettings)
     report_to: tuple[Literal["tensorboard", "wandb", "swanlab"], ...] = setting((), "also send each row to these")
     optim: OptimSettings = section(OptimSettings)
@@ -80,6 +83,7 @@ class Machine:
 
     device: Any
     precision: str  # bf16, fp16 or fp32
+    home: Any  # where a model is put: the device, or the CPU where it is divided first
 
     @property
     def autocast(self) -> str:
@@ -173,16 +177,17 @@ def _mark(settings: RunSettings, inputs: Sequence[dict[str, Any]]) -> str:
     return manifest.fingerprint("run", marked, inputs)
 
 
-def check_run(settings: RunSettings) -> None:
+def check_run(stage: str, settings: RunSettings) -> None:
     """Refuse what cannot be tuned or divided.
 
     Raises:
         ConfigError: Naming the setting.
     """
     check_tune(settings.tune, settings)
-    if settings.parallel != "ddp":
-        found = f"{settings.parallel} is counted by --plan, but cannot be run in this version"
-        raise ConfigError("parallel", found, "use parallel=ddp under torchrun")
+    if settings.parallel != "ddp" or settings.offload:
+        from train.sharded import check
+
+        check(stage, settings)
 
 
 def weights_inputs(weights: Path | None) -> list[dict[str, Any]]:
@@ -223,7 +228,7 @@ def scoring(model: Any, machine: Machine) -> Iterator[None]:
     model.eval()
     try:
         bf16 = machine.autocast == "bf16"
-        with torch.inference_mode(), torch.autocast(machine.device.type, torch.bfloat16, enabled=bf16):
+        with torch.no_grad(), torch.autocast(machine.device.type, torch.bfloat16, enabled=bf16):
             yield
     finally:
         model.train(was_training)
@@ -241,6 +246,7 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
     from transformers.utils.logging import disable_progress_bar
 
     from eval.models import default_device
+    from train import sharded
     from train.arguments import training_arguments
     from train.checkpoint import newest_complete, step_of
     from train.curves import draw
@@ -249,21 +255,19 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
 
     disable_progress_bar()  # a bar a file of weights says nothing
     out, device, first = settings.out, default_device(), parallel.first()
-    machine = Machine(device, _precision(settings.precision, device))
-    job = prepare(machine)
+    precision, kind = _precision(settings.precision, device), settings.parallel
+    job = prepare(machine := Machine(device, precision, device if kind == "ddp" else torch.device("cpu")))
 
-    def begin() -> tuple[Path | None, dict[str, float]]:
+    def begin() -> tuple[Path | None, bool]:
         done = newest_complete(out)
+        sharded.check_world(done, kind)
         if lost := metrics.trim(out, -1 if done is None else step_of(done)):
             note(f"{lost} steps after the last checkpoint are done again")
-        if done is None or not metrics.read(out):
-            book = metrics.Metrics(out)
-            book.write({"step": 0, "tokens": 0, **job.score()})
-            book.close()
-        row = metrics.read(out)[0]
-        return done, {key: value for key, value in row.items() if key not in ("step", "tokens", "events")}
+        return done, done is None or not metrics.read(out)
 
-    done, before = parallel.by_first(begin)
+    done, unscored = parallel.by_first(begin)
+    if kind == "fsdp2":
+        sharded.divide(job.model, device.type, precision, settings.offload)
     book = metrics.Metrics(out) if first else metrics.Silent()
     cpu = f"cpu, {torch.get_num_threads()} threads"
     name = cpu if device.type == "cpu" else torch.get_device_module().get_device_name()
@@ -278,6 +282,7 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
         recompute=settings.recompute,
         report_to=settings.report_to if first else (),
         neftune=job.neftune,
+        divided=sharded.arguments(kind, precision, settings.offload, settings.optim.grad_clip or 0.0),
     )
     with progress("train", job.steps, "steps") if first else nullcontext(_NoBar()) as bar:
         bar.advance(0 if done is None else step_of(done))
@@ -309,6 +314,8 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
                 trained_only=job.adapter is not None,
                 documents=job.documents,
                 figures=job.figures,
+                kind=kind,
+                unscored=unscored,
             )
         )
         try:
@@ -320,19 +327,21 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
             draw(out, job.panels)
         raise KeyboardInterrupt
     about = {"precision": machine.precision, "device": name, "devices": world}
-    return parallel.by_first(lambda: _close(stage, settings, job, before, about))
+    after, weights = trainer.score(), sharded.gathered(job.model, kind)
+    return parallel.by_first(lambda: _close(stage, settings, job, after, weights, about))
 
 
 def _close(
-    stage: str, settings: RunSettings, job: Job, before: dict[str, float], about: dict[str, Any]
+    stage: str, settings: RunSettings, job: Job, after: dict[str, float], weights: Any, about: dict[str, Any]
 ) -> dict[str, Any]:
-    """Score, draw, write the final model, and return the results."""
+    """Draw, write the final model, and return the results."""
     from train.curves import draw
     from train.curves_html import NAME, write_html
+    from train.sharded import numel
     from train.summary import write_card
 
-    out, model, after = settings.out, job.model, job.score()
-    steps = metrics.read(out)
+    out, model, steps = settings.out, job.model, metrics.read(settings.out)
+    before = {key: value for key, value in steps[0].items() if key not in ("step", "tokens", "events")}
     if "lr" in steps[-1]:  # else an earlier process came as far as this
         book = metrics.Metrics(out)
         book.write({"step": job.steps, "tokens": steps[-1]["tokens"], **after})
@@ -344,8 +353,8 @@ def _close(
         "steps": job.steps,
         "seq_len": job.seq_len,
         "scores": {name: [before.get(name), value] for name, value in after.items()},
-        "parameters": sum(parameter.numel() for parameter in parameters),
-        "trained_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        "parameters": sum(map(numel, parameters)),
+        "trained_parameters": sum(numel(parameter) for parameter in parameters if parameter.requires_grad),
         "vocabulary": job.vocabulary,
         "rows": model.get_input_embeddings().num_embeddings,
         "family": model.config.model_type,
@@ -360,7 +369,7 @@ def _close(
     with atomic_path(Path(results["model"])) as temporary:
         if job.adapter is None:
             temporary.mkdir()
-            save_model(model, temporary, job.tokenizer)
+            save_model(model, temporary, job.tokenizer, weights)
             write_card(temporary, results)
         else:
             save_adapter(job.adapter, temporary, job.tokenizer)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer
 
-from train import checkpoint, parallel
+from train import checkpoint, parallel, sharded
 from train.checkpoint import CheckpointSettings
 from train.data import MicroBatches
 from train.meter import Meter, clock
@@ -31,7 +32,7 @@ from train.spikes import Span, Spike, SpikeSettings, Watch, next_sample
 from train.stopping import saving_first
 from workbench.console import Progress, note
 from workbench.errors import GateFailed
-from workbench.files import write_json
+from workbench.files import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Run:
     trained_only: bool = False  # LoRA: checkpoints hold what is trained, the base does not change
     documents: Callable[[int], list[str]] = lambda sample: []  # the document ids of a sample
     figures: dict[str, list[torch.Tensor]] = field(default_factory=dict)  # the loss appends what else it knows
+    kind: str = "ddp"  # the setting ``parallel``
+    unscored: bool = False  # the score before the first step is still to be made
+
+
+NOT_TAKEN = "the step is not taken"
 
 
 class NotFinite(GateFailed):
@@ -104,6 +110,8 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
             self._events.append(f"resumed from {found.name}")
         with saving_first(self._stop):
             while True:
+                if found is not None:
+                    self._take_up(checkpoint.read_state(found))
                 try:
                     self.train(resume_from_checkpoint=None if found is None else str(found))
                     return
@@ -112,6 +120,26 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
 
     def _stop(self, name: str) -> None:
         self.stopped_by = name
+
+    def _prepare_for_training(self, max_steps: int, loader: Any, found: str | None) -> Any:
+        """Let the Trainer wrap model and optimizer; what it cannot read back of a divided model is read here."""
+        run, ours = self.run, self.run.kind != "ddp"
+        out = super()._prepare_for_training(max_steps, loader, None if ours else found)
+        if run.kind.startswith("zero"):
+            sharded.hold_step(self.model_wrapped, self.accelerator.deepspeed_engine_wrapped)
+        if run.unscored and self.state.global_step == 0:
+            run.metrics.write({"step": 0, "tokens": 0, **self.score()})
+        if ours and found is not None:
+            shards = checkpoint.read_state(Path(found))["shards"]
+            sharded.read_shards(Path(found), run.kind, self.model_wrapped, self._torch_optimizer(), shards)
+            self._load_optimizer_and_scheduler(found)
+        return out
+
+    def score(self) -> dict[str, float]:
+        """Score on held-out data: the first process alone, or all where none has all weights."""
+        if self.run.kind == "fsdp2":
+            return sharded.scored(self.model, self.run.score)
+        return self.run.score() if parallel.first() or self.run.kind in sharded.WEIGHTS_DIVIDED else {}
 
     # --- data -------------------------------------------------------------------------------------------------------
 
@@ -164,7 +192,8 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """Judge the step between backward and the optimizer: the last moment to keep a bad step out of the weights."""
-        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        zero = self.run.kind.startswith("zero")
+        norm = sharded.grad_norm(model) if zero else super()._get_grad_norm(model, grad_norm=grad_norm)
         assert self._step_loss is not None
         loss, self._stopping = parallel.agree(float(self._step_loss), self.stopped_by is not None)
         self._step_loss = torch.tensor(loss, dtype=torch.float64)
@@ -173,7 +202,20 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         found = self.run.watch.judge(loss, size)
         if found is not None:
             self._answer(*found)
+        if zero and not (found and self._spike and self._spike.action == NOT_TAKEN):
+            model.step()  # the engine clips, and the optimizer beneath it does nothing by itself
         return norm
+
+    @contextmanager
+    def _defer_fsdp_gradient_reduction(self) -> Iterator[None]:
+        self.model.set_requires_gradient_sync(False)
+        try:
+            yield
+        finally:
+            self.model.set_requires_gradient_sync(True)
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        return None if self.run.kind.startswith("zero") else super()._clip_grad_norm(model)
 
     # --- spikes -----------------------------------------------------------------------------------------------------
 
@@ -181,12 +223,12 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         """Do what the policy says about a step that is a spike."""
         watch, step = self.run.watch, int(self.state.global_step)
         settings, action = watch.settings, str(watch.settings.action)
-        target = checkpoint.newest_complete(self.run.folder) if action == "rollback" else None
+        target = self._newest_complete() if action == "rollback" else None
         if action == "rollback" and (target is None or self._rollbacks >= settings.rollbacks):
             action = "skip"  # nothing to go back to, or it has not helped so far
         samples = (next_sample(self._step_from, watch.skipped), self._consumed)
         said = {
-            "skip": "the step is not taken",
+            "skip": NOT_TAKEN,
             "lower": f"the rate is x {settings.lower_to} for {settings.lower_steps} steps",
             "rollback": f"back to {target.name if target else ''}, its batch is left out",
         }
@@ -196,7 +238,9 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         self._spike = Spike(step + 1, cause, value, expected, deviations, said[action], samples, tuple(names))
         if parallel.first():
             note(self._spike.text)
-        if action == "skip":
+        if action == "skip" and self.run.kind.startswith("zero"):
+            sharded.drop_gradients(self.model_wrapped)
+        elif action == "skip":
             for parameter in self.model.parameters():
                 parameter.grad = None  # AdamW passes over what has no gradient: no moment, no decay
         elif action == "lower":
@@ -216,7 +260,7 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
 
     def _roll_back(self) -> Path:
         """Return the checkpoint to go back to, with the metrics as they were then and the event on record."""
-        found = checkpoint.newest_complete(self.run.folder)
+        found = self._newest_complete()
         assert found is not None and self._spike is not None
         self._rollbacks += 1
         parallel.wait()
@@ -230,6 +274,10 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         self.run.figures.clear()
         self.model.zero_grad()
         return found
+
+    def _newest_complete(self) -> Path | None:
+        """The first process looks, since looking clears what was cut off: it could be what another begins to write."""
+        return parallel.by_first(lambda: checkpoint.newest_complete(self.run.folder))
 
     def check_step(self, loss: float, grad_norm: float) -> None:
         """Decide whether the step may be taken. A loss that is not finite ends the run; the weights are still good.
@@ -264,8 +312,8 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         row = self._row(step, float(self._step_loss), norm, named.get("learning_rate"))
         self._step_loss = None
         run, last = self.run, step >= self.run.steps
-        if parallel.first() and run.score_every and step % run.score_every == 0 and not last:
-            row.update(run.score())
+        if run.score_every and step % run.score_every == 0 and not last:
+            row.update(self.score())
         due = run.checkpoints.every is not None and step % run.checkpoints.every == 0
         if parallel.world() == 1:  # nobody to ask: a signal during this step stops after it
             self._stopping = self.stopped_by is not None
@@ -318,14 +366,46 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
 
     def _checkpoint_bytes(self) -> int:
         """Weights and AdamW's two moments, in fp32."""
-        return 12 * sum(int(parameter.numel()) for parameter in self.model.parameters() if parameter.requires_grad)
+        return 12 * sum(sharded.numel(parameter) for parameter in self.model.parameters() if parameter.requires_grad)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         run, step = self.run, int(self.state.global_step)
-        if parallel.first():
+        if run.kind != "ddp":
+            checkpoint.save_together(run.folder, step, self._write_part, self._checkpoint_bytes())
+        elif parallel.first():
             checkpoint.save(run.folder, step, self._write_checkpoint, self._checkpoint_bytes())
+        if parallel.first():
             checkpoint.prune(run.folder, run.checkpoints)
         parallel.wait()
+
+    def _torch_optimizer(self) -> Any:
+        """The optimizer beneath accelerate's wrapper, and DeepSpeed's."""
+        return self.model_wrapped.optimizer.optimizer if self.run.kind != "fsdp2" else self.optimizer.optimizer
+
+    def _write_part(self, folder: Path) -> list[Path]:
+        """Write what this process has of a divided model; the first adds what is one for all."""
+        kind, rng = self.run.kind, f"rng-{parallel.rank():05d}.safetensors"
+        shards = sharded.write_shard(folder, kind, self.model_wrapped, self._torch_optimizer())
+        numbers = folder / f"rng-{parallel.rank():05d}.json"
+        write_json(numbers, checkpoint.save_rng(folder, rng))
+        mine = [sharded.file_of(folder, parallel.rank(), parallel.world()), folder / rng, numbers]
+        if not parallel.first():
+            return mine
+        self.model.config.save_pretrained(folder)
+        self._write_state(folder, {"kind": kind, "shards": shards})
+        return [*mine, folder / "config.json", folder / "trainer_state.json", folder / checkpoint.STATE]
+
+    def _write_state(self, folder: Path, more: dict[str, Any]) -> None:
+        self.state.save_to_json(str(folder / "trainer_state.json"))
+        state = {
+            "cursor": self._consumed,
+            "spikes": self.run.watch.state(),
+            "tokens": self.run.meter.tokens,
+            "seconds": self.run.meter.seconds,
+            "schedule": {k: v for k, v in self.lr_scheduler.state_dict().items() if k != "lr_lambdas"},
+            **more,
+        }
+        write_json(folder / checkpoint.STATE, state)
 
     def _write_checkpoint(self, folder: Path) -> None:
         from safetensors.torch import save_file
@@ -337,33 +417,30 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
             )
         else:
             self.accelerator.unwrap_model(self.model).save_pretrained(folder)
-        self.state.save_to_json(str(folder / "trainer_state.json"))
         scaler = self.accelerator.scaler
-        state = {
-            "cursor": self._consumed,
-            "spikes": self.run.watch.state(),
-            "tokens": self.run.meter.tokens,
-            "seconds": self.run.meter.seconds,
-            "schedule": {k: v for k, v in self.lr_scheduler.state_dict().items() if k != "lr_lambdas"},
+        more = {
             "optimizer": checkpoint.save_optimizer(self.optimizer, folder),
             "scaler": None if scaler is None else scaler.state_dict(),
             "rng": checkpoint.save_rng(folder),
         }
-        write_json(folder / checkpoint.STATE, state)
+        self._write_state(folder, more)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         from safetensors.torch import load_file
 
-        path = Path(resume_from_checkpoint)
+        if self.run.kind != "ddp":
+            return  # once it is divided
         target = self.model if model is None else model
-        result = target.load_state_dict(load_file(path / checkpoint.MODEL), strict=False)
+        result = target.load_state_dict(load_file(Path(resume_from_checkpoint) / checkpoint.MODEL), strict=False)
         if self.run.trained_only:
             trained = {name for name, parameter in target.named_parameters() if parameter.requires_grad}
             may_miss = set(result.missing_keys) - trained
         else:
             may_miss = set(target.all_tied_weights_keys)  # written once, under the name of the matrix they share
         assert not result.unexpected_keys and set(result.missing_keys) <= may_miss, result
-        state = checkpoint.read_state(path)
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        """Take the data cursor and the counts, before a loader is made."""
         self._consumed = self._step_from = int(state["cursor"])
         self.run.watch.load(state["spikes"])
         self.run.meter.resume(int(state["tokens"]), float(state["seconds"]))
@@ -372,7 +449,8 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
         if checkpoint_folder is None:
             return
         state = checkpoint.read_state(Path(checkpoint_folder))
-        checkpoint.load_optimizer(self.optimizer, Path(checkpoint_folder), state["optimizer"])
+        if self.run.kind == "ddp":
+            checkpoint.load_optimizer(self.optimizer, Path(checkpoint_folder), state["optimizer"])
         self.lr_scheduler.load_state_dict({**state["schedule"], "lr_lambdas": [None] * len(self.lr_scheduler.base_lrs)})
 
     def _load_scaler(self, checkpoint_folder: str | None) -> None:
@@ -382,7 +460,10 @@ class Discipline(Trainer):  # type: ignore[misc]  # transformers carries no type
     def _load_rng_state(self, checkpoint_folder: str | None) -> None:
         if checkpoint_folder is not None:
             path = Path(checkpoint_folder)
-            checkpoint.load_rng(path, checkpoint.read_state(path)["rng"])
+            if self.run.kind == "ddp":
+                checkpoint.load_rng(path, checkpoint.read_state(path)["rng"])
+            elif (mine := path / f"rng-{parallel.rank():05d}.json").is_file():  # more processes than then: a fresh one
+                checkpoint.load_rng(path, read_json(mine), mine.with_suffix(".safetensors").name)
             self._recorded = int(self.state.global_step)
         self.run.meter.restart()
 

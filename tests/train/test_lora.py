@@ -83,7 +83,7 @@ def test_a_crash_changes_nothing(toy, base, tuned, tmp_path, monkeypatch):
     [
         (("tune=qlora",), "use tune=lora"),
         (("tune=lora",), "name a model with model.weights="),
-        (("parallel=zero3",), "use parallel=ddp under torchrun"),
+        (("parallel=zero3",), "start it with: torchrun"),
     ],
 )
 def test_what_is_not_there_is_refused(toy, tmp_path, change, said):
