@@ -37,7 +37,13 @@ if TYPE_CHECKING:
     from train.meter import Shape
 
 LAST_STEPS = 10  # the summary's last loss is their mean: one step's is noise
-UNMARKED = ("out", "checkpoint", "plan", "report_to")  # they change no result: a run may be gone on with others
+UNMARKED = (
+    "out",
+    "checkpoint",
+    "plan",
+    "report_to",
+    "samples",
+)  # they change no result: a run may be gone on with others
 
 
 @dataclass(frozen=True)
@@ -137,11 +143,18 @@ def run_stage(
         NotFinite: If the loss becomes NaN or infinite.
         KeyboardInterrupt: If a signal stopped it; a checkpoint was saved.
     """
+    return claimed(stage, settings, inputs, lambda: _train(stage, settings, prepare), overwrite=overwrite)
+
+
+def claimed(
+    stage: str, settings: Any, inputs: Sequence[dict[str, Any]], work: Callable[[], dict[str, Any]], *, overwrite: bool
+) -> dict[str, Any]:
+    """Do the work of a run in its folder, unless it is done, and write the manifest after it; see ``run_stage``."""
     plain, mark = as_dict(settings), _mark(settings, inputs)
     with parallel.joined():
         if parallel.by_first(lambda: _claim(settings.out, mark, overwrite)) == "complete":
             return finished(settings, inputs) or {}
-        results = _train(stage, settings, prepare)
+        results = {"stage": stage, **work()}
 
         def complete() -> None:
             files = [
@@ -156,7 +169,7 @@ def run_stage(
     return results
 
 
-def finished(settings: RunSettings, inputs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def finished(settings: Any, inputs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the results of a run that is complete, and say so; None if it is not, or another's."""
     if not (settings.out / manifest.NAME).is_file():
         return None
@@ -168,7 +181,7 @@ def finished(settings: RunSettings, inputs: Sequence[dict[str, Any]]) -> dict[st
     return dict(found["results"])
 
 
-def _mark(settings: RunSettings, inputs: Sequence[dict[str, Any]]) -> str:
+def _mark(settings: Any, inputs: Sequence[dict[str, Any]]) -> str:
     marked = {key: value for key, value in as_dict(settings).items() if key not in UNMARKED}
     return manifest.fingerprint("run", marked, inputs)
 
@@ -185,7 +198,7 @@ def check_run(settings: RunSettings) -> None:
         raise ConfigError("parallel", found, "use parallel=ddp under torchrun")
 
 
-def weights_inputs(weights: Path | None) -> list[dict[str, Any]]:
+def weights_inputs(weights: Path | None, *, adapter: bool = False) -> list[dict[str, Any]]:
     """Return a manifest's inputs of the weights: a run by its fingerprint, so that lineage walks on, or the files."""
     if weights is None:
         return []
@@ -193,7 +206,8 @@ def weights_inputs(weights: Path | None) -> list[dict[str, Any]]:
         return [{"path": str(weights), "fingerprint": read_json(weights / manifest.NAME)["fingerprint"]}]
     from eval.models import model_folder
 
-    return [manifest.describe_file(path) for path in sorted(model_folder(weights).glob("*.safetensors"))]
+    folder = weights if adapter and any(weights.rglob("adapter_config.json")) else model_folder(weights)
+    return [manifest.describe_file(path) for path in sorted(folder.rglob("*.safetensors"))]
 
 
 def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CAUSAL_LM") -> tuple[Shape, Any]:
@@ -249,7 +263,7 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
 
     disable_progress_bar()  # a bar a file of weights says nothing
     out, device, first = settings.out, default_device(), parallel.first()
-    machine = Machine(device, _precision(settings.precision, device))
+    machine = Machine(device, precision_on(settings.precision, device))
     job = prepare(machine)
 
     def begin() -> tuple[Path | None, dict[str, float]]:
@@ -279,7 +293,7 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
         report_to=settings.report_to if first else (),
         neftune=job.neftune,
     )
-    with progress("train", job.steps, "steps") if first else nullcontext(_NoBar()) as bar:
+    with progress("train", job.steps, "steps") if first else nullcontext(NoBar()) as bar:
         bar.advance(0 if done is None else step_of(done))
         try:
             trainer = Discipline(model=job.model, args=arguments, train_dataset=range(job.samples))
@@ -388,12 +402,14 @@ def _speed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-class _NoBar:
+class NoBar:
+    """The progress of a process that is not the first."""
+
     def advance(self, amount: float = 1, text: str | None = None) -> None:
         """Show nothing: another process does."""
 
 
-def _precision(wanted: str, device: Any) -> str:
+def precision_on(wanted: str, device: Any) -> str:
     """Return the precision of the products on a device."""
     from eval.models import computes_in_bf16
 
