@@ -27,15 +27,15 @@ from tokenizer.shards import TokenShards
 from train import metrics, parallel
 from train.checkpoint import CheckpointSettings
 from train.instruct import TemplateName, tell
-from train.lora import FOLDER, LoraSettings, add_adapter, check_tune, save_adapter
-from train.model import ModelSettings, save_model
+from train.lora import LoraSettings, add_adapter, check_tune
+from train.model import ModelSettings
 from train.schedule import OptimSettings
-from train.stage import NoBar, claimed, precision_on, weights_inputs
+from train.stage import NoBar, claimed, precision_on, weights_inputs, write_run
 from workbench import manifest
 from workbench.config import at_least, between, section, setting
 from workbench.console import progress
 from workbench.errors import ConfigError, InputError
-from workbench.files import atomic_path, sha256_file
+from workbench.files import sha256_file
 
 if TYPE_CHECKING:
     from train.ppo_trainer import Models
@@ -178,7 +178,7 @@ def train_ppo(settings: PpoSettings, *, overwrite: bool = False, stage: str = "p
         KeyboardInterrupt: If a signal stopped it; a checkpoint was saved.
     """
     check(settings)
-    return claimed(stage, settings, _inputs(settings), lambda: _train(settings), overwrite=overwrite)
+    return claimed(stage, settings, _inputs(settings), lambda: _train(stage, settings), overwrite=overwrite)
 
 
 def _inputs(settings: PpoSettings) -> list[dict[str, Any]]:
@@ -195,7 +195,7 @@ def _inputs(settings: PpoSettings) -> list[dict[str, Any]]:
     return inputs
 
 
-def _train(settings: PpoSettings) -> dict[str, Any]:
+def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     from transformers import AutoTokenizer, set_seed
 
     from eval.draw import Vllm
@@ -250,7 +250,8 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
             draw(settings.out, PANELS)
         raise KeyboardInterrupt
     about = {"precision": precision, "device": device.type, "devices": parallel.world(), "vocabulary": len(tokenizer)}
-    return parallel.by_first(lambda: _close(settings, models, beside, getattr(prompts.template, "jinja", None), about))
+    template = getattr(prompts.template, "jinja", None)
+    return parallel.by_first(lambda: _close(stage, settings, models, beside, template, about))
 
 
 def _open_ptx(data: Path | None, model: Path) -> TokenShards | None:
@@ -263,15 +264,12 @@ def _open_ptx(data: Path | None, model: Path) -> TokenShards | None:
 
 
 def _close(
-    settings: PpoSettings, models: Models, tokenizer: Path, template: str | None, about: dict[str, Any]
+    stage: str, settings: PpoSettings, models: Models, tokenizer: Path, template: str | None, about: dict[str, Any]
 ) -> dict[str, Any]:
     """Draw the curves, write the final model, and return the results."""
     from train import value_head
-    from train.curves import draw
-    from train.curves_html import NAME, write_html
-    from train.summary import write_card
 
-    out, rows = settings.out, metrics.read(settings.out)
+    rows = metrics.read(settings.out)
     start, last, tail = rows[0], rows[-1], rows[-min(LAST_STEPS, -(-len(rows) // 3)) :]  # of a short run, a third
     ending = {key: sum(row[key] for row in tail) / len(tail) for key in (*(k for k, _ in PANELS), "loss", "finished")}
     spread = start["reward_deviation"]
@@ -280,8 +278,8 @@ def _close(
     def arrow(name: str, key: str, note: str) -> list[str]:
         return [name, f"{start[key]:.3f} → {ending[key]:.3f}", note]
 
-    parameters = list(models.policy.parameters())
     results = {
+        "stage": stage,
         **{key: last[key] for key in ("tokens", "seconds", "tflops", "mfu", "data_wait")},
         **about,
         "loss_first": start["loss"],
@@ -300,25 +298,15 @@ def _close(
             arrow("explained variance", "explained_variance", "of the returns, by the values"),
             ["scored by", settings.reward, f"prompts {', '.join(settings.data)}"],
         ],
-        "parameters": sum(parameter.numel() for parameter in parameters),
-        "trained_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
-        "rows": models.policy.get_input_embeddings().num_embeddings,
-        "family": models.policy.config.model_type,
-        "started_from": str(settings.model.weights),
-        "name": out.name,
-        "model": str(out / ("model" if models.adapter is None else FOLDER)),
-        "curves": str(draw(out, PANELS)),
     }
-    write_html([out], out / NAME, PANELS)
-    with atomic_path(Path(str(results["model"]))) as temporary:
-        if models.adapter is None:
-            temporary.mkdir()
-            save_model(models.policy, temporary, tokenizer)
-            write_card(temporary, {"stage": settings.estimator, **results})
-        else:
-            save_adapter(models.adapter, temporary, tokenizer)
-        if template is not None:
-            (temporary / "chat_template.jinja").write_text(template, encoding="utf-8")
-        if settings.estimator == "gae":
-            value_head.save(models.head, temporary)
-    return results
+    adapter, valued = models.adapter, settings.estimator == "gae"
+    return write_run(
+        settings,
+        results,
+        models.policy,
+        adapter,
+        tokenizer,
+        template,
+        PANELS,
+        lambda folder: value_head.save(models.head, folder) if valued else None,
+    )

@@ -341,45 +341,74 @@ def _close(
     stage: str, settings: RunSettings, job: Job, before: dict[str, float], about: dict[str, Any]
 ) -> dict[str, Any]:
     """Score, draw, write the final model, and return the results."""
-    from train.curves import draw
-    from train.curves_html import NAME, write_html
-    from train.summary import write_card
-
     out, model, after = settings.out, job.model, job.score()
     steps = metrics.read(out)
     if "lr" in steps[-1]:  # else an earlier process came as far as this
         book = metrics.Metrics(out)
         book.write({"step": job.steps, "tokens": steps[-1]["tokens"], **after})
         book.close()
-    parameters = list(model.parameters())
     results = {
         "stage": stage,
         **_speed(steps),
         "steps": job.steps,
         "seq_len": job.seq_len,
         "scores": {name: [before.get(name), value] for name, value in after.items()},
+        "vocabulary": job.vocabulary,
+        **about,
+        **job.results(before),
+    }
+    return write_run(settings, results, model, job.adapter, job.tokenizer, job.chat_template, job.panels)
+
+
+def write_run(
+    settings: Any,
+    results: dict[str, Any],
+    model: Any,
+    adapter: Any,
+    tokenizer: Path,
+    template: str | None,
+    panels: Sequence[tuple[str, str]],
+    beside: Callable[[Path], None] = lambda folder: None,
+) -> dict[str, Any]:
+    """Draw the curves and write the final model of a run; returns its results with what is said of the model.
+
+    Args:
+        settings: The run's.
+        results: What the stage has to say.
+        model: The trained model.
+        adapter: PEFT's wrapper around it; None: all weights were trained.
+        tokenizer: The folder whose files go beside it.
+        template: The chat template that it was trained in.
+        panels: Of the curves.
+        beside: Writes what else belongs to the model into its folder.
+    """
+    from train.curves import draw
+    from train.curves_html import NAME, write_html
+    from train.summary import write_card
+
+    out, parameters = settings.out, list(model.parameters())
+    results = {
+        **results,
         "parameters": sum(parameter.numel() for parameter in parameters),
         "trained_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
-        "vocabulary": job.vocabulary,
         "rows": model.get_input_embeddings().num_embeddings,
         "family": model.config.model_type,
-        "started_from": str(settings.weights or "fresh weights"),
-        **about,
+        "started_from": str(settings.model.weights or "fresh weights"),
         "name": out.name,
-        "model": str(out / ("model" if job.adapter is None else FOLDER)),
-        **job.results(before),
-        "curves": str(draw(out, job.panels)),
+        "model": str(out / ("model" if adapter is None else FOLDER)),
+        "curves": str(draw(out, panels)),
     }
-    write_html([out], out / NAME, job.panels)
+    write_html([out], out / NAME, panels)
     with atomic_path(Path(results["model"])) as temporary:
-        if job.adapter is None:
+        if adapter is None:
             temporary.mkdir()
-            save_model(model, temporary, job.tokenizer)
+            save_model(model, temporary, tokenizer)
             write_card(temporary, results)
         else:
-            save_adapter(job.adapter, temporary, job.tokenizer)
-        if job.chat_template is not None:
-            (temporary / "chat_template.jinja").write_text(job.chat_template, encoding="utf-8")
+            save_adapter(adapter, temporary, tokenizer)
+        if template is not None:
+            (temporary / "chat_template.jinja").write_text(template, encoding="utf-8")
+        beside(temporary)
     return results
 
 
