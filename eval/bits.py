@@ -139,10 +139,26 @@ def bits_of_shards(
     Raises:
         InputError: If the split is empty, or holds ids beyond the model's embedding.
     """
+    out: dict[tuple[str, str], Bits] = {}
+    for _, label, found in bits_by_sequence(
+        model, shards, sequences=sequences, batch_size=batch_size, precision=precision
+    ):
+        out[label] = out.get(label, NOTHING) + found
+    return out
+
+
+def bits_by_sequence(
+    model: Any,
+    shards: TokenShards,
+    *,
+    sequences: int | None = None,
+    batch_size: int = 8,
+    precision: str = "fp32",
+) -> Iterator[tuple[int, tuple[str, str], Bits]]:
+    """Yield the sequence, (source, domain) and bits of each document piece; see ``bits_of_shards``."""
     if not len(shards):
         raise InputError(shards.folder, f"its {shards.split} split is empty", "pack it with a larger validation share")
     chosen = choose(len(shards), sequences)
-    out: dict[tuple[str, str], Bits] = {}
     pieces = _Pieces(shards)
     rows = model.get_input_embeddings().num_embeddings
     was_training = model.training
@@ -154,11 +170,10 @@ def bits_of_shards(
                 losses = nats(model, batch(shards, part, rows), precision).double().cpu().numpy() / math.log(2)
                 for row, i in enumerate(part):
                     for label, found in pieces.score(i, losses[row]):
-                        out[label] = out.get(label, NOTHING) + found
+                        yield i, label, found
                 bar.advance(len(part))
     finally:
         model.train(was_training)
-    return out
 
 
 def total(parts: dict[tuple[str, str], Bits]) -> Bits:

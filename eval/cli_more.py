@@ -1,4 +1,4 @@
-"""The verbs explain, import and compare of ``evaluate``: cards of benchmarks, other harnesses' results, two runs.
+"""The verbs explain, import, compare and chat of ``evaluate``: cards of benchmarks, other harnesses' results, two runs.
 
 ``add`` adds their parsers, ``HANDLERS`` runs them; ``eval/cli.py`` puts both beside its own.
 """
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ _IMPORTED = ("opencompass", "lm-eval", "evalscope")
 
 
 def add(verbs: Any) -> None:
-    """Add the three verbs to the parser's subcommands."""
+    """Add the verbs to the parser's subcommands."""
     explain = verbs.add_parser("explain", help="what a benchmark measures, its paper, code, verdict and known faults")
     explain.add_argument("task", nargs="?", metavar="TASK", help="mmlu, ceval, …; without it the list of all")
     explain.add_argument("--json", action="store_true", help="print the card as JSON")
@@ -35,6 +35,14 @@ def add(verbs: Any) -> None:
     compare.add_argument("--draws", type=int, default=10_000, metavar="N", help="resamples (default: 10000)")
     compare.add_argument("--seed", type=int, default=0, metavar="N", help="of the resampling (default: 0)")
     compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
+
+    chat = verbs.add_parser("chat", help="talk with a model in the terminal; reads lines from a pipe too")
+    chat.add_argument("--model", type=Path, required=True, metavar="DIR", help="a chat model or a run of train")
+    chat.add_argument("--template", default="own", metavar="NAME", help="chat template (default: the tokenizer's own)")
+    chat.add_argument("--system", metavar="TEXT", help="what stands before the dialogue")
+    chat.add_argument("--max-new", type=int, default=256, metavar="N", help="tokens of an answer (default: 256)")
+    chat.add_argument("--temperature", type=float, default=0.7, metavar="T", help="0: the likeliest (default: 0.7)")
+    chat.add_argument("--seed", type=int, default=0, metavar="N", help="of the drawing (default: 0)")
 
 
 def _explain(arguments: argparse.Namespace) -> int:
@@ -104,6 +112,30 @@ def _compare(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _chat(arguments: argparse.Namespace) -> int:
+    import sys
+
+    from eval.chat import Manner, chat
+
+    if arguments.max_new < 1:
+        raise ConfigError("--max-new", f"{arguments.max_new} is below 1", "give at least 1")
+    if not 0 <= arguments.temperature <= 100:
+        raise ConfigError("--temperature", f"{arguments.temperature} is not from 0 to 100", "give 0.7, or 0")
+
+    def typed() -> Iterator[str]:
+        while True:
+            try:
+                yield input("你> ")
+            except EOFError:
+                print()
+                return
+
+    given = (arguments.template, arguments.system, arguments.max_new, arguments.temperature, arguments.seed)
+    lines = typed() if sys.stdin.isatty() else iter(sys.stdin)
+    chat(arguments.model, lines, lambda text: print(text, end="", flush=True), Manner(*given))
+    return 0
+
+
 def _show(found: Any) -> None:
     from workbench.console import note, table
 
@@ -134,4 +166,5 @@ HANDLERS: dict[str, Callable[[argparse.Namespace], int]] = {
     "explain": _explain,
     "import": _import,
     "compare": _compare,
+    "chat": _chat,
 }

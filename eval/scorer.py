@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from eval.prompts import Prompt
+from tokenizer.prompts import Prompt
 from workbench.command import did_you_mean
 from workbench.console import note
 from workbench.errors import ConfigError, InputError

@@ -13,6 +13,7 @@ from workbench.errors import ConfigError, YanmoError
 
 USAGE = (
     "train stage=STAGE [config=NAME|FILE.yaml] [key=value ...] [--print|--plan] [--json] [--overwrite]\n"
+    "       train pipeline=pt,sft,rm,ppo [config=FILE.yaml] [STAGE.key=value ...] [--print]\n"
     "       train data check DATA ... --stage S | stages | lineage RUN | spikes RUN [--corpus DIR]\n"
     "       train merge RUN --out DIR | curves RUN ... --out FILE | supervise -- COMMAND"
 )
@@ -30,6 +31,7 @@ examples:
   torchrun --nproc-per-node 8 -m train config=my.yaml data=data/tokens/wudao tokenizer=data/tokenizer/zh7k
   train config=my.yaml model.weights=data/runs/pt out=data/runs/pt-2
   train config=ziya-13b --plan    what 160 GPUs would take, computed on this machine
+  train pipeline=pt,sft,dpo config=pipeline-tiny    stages in one go, each scored: does it help?
   train stages                    the stages and the shipped recipes
   train data check 数据/问答.json alpaca-zh@2 --stage sft --tokenizer data/tokenizer/zh7k    what a stage would read
   train lineage data/runs/pt      from the run back to the raw files
@@ -76,10 +78,13 @@ def command(words: Sequence[str]) -> int:
     arguments = top.parse_intermixed_args(words)
     if not arguments.settings:
         top.error("nothing to do; say which stage, e.g. stage=pt config=tiny-cpu")
+    from train.pipeline import is_pipeline
     from train.settings import resolve
     from workbench.config import as_dict, explain
     from workbench.console import emit_json, table
 
+    if is_pipeline(arguments.settings):
+        return _pipeline(arguments)
     stage, loaded = resolve(arguments.settings, planning=arguments.plan)
     if arguments.show:
         if arguments.json:
@@ -107,6 +112,42 @@ def command(words: Sequence[str]) -> int:
         from train.summary import print_summary
 
         print_summary(results)
+    return 0
+
+
+def _pipeline(arguments: argparse.Namespace) -> int:
+    from train import parallel
+    from train.pipeline import resolve_pipeline, run_pipeline
+    from workbench.config import as_dict, explain
+    from workbench.console import emit_json, table
+
+    plan = resolve_pipeline(arguments.settings)
+    if arguments.plan:
+        raise ConfigError("--plan", "counts stage=pt, not a pipeline", "plan pt with the same model and recipe")
+    if arguments.show:
+        parts = {"pipeline": plan.loaded, **{step.name: step.loaded for step in plan.steps}}
+        if arguments.json:
+            shown = {n: {"settings": as_dict(one.value), "origins": dict(one.origins)} for n, one in parts.items()}
+            emit_json(shown)
+            return 0
+        for name, one in parts.items():
+            rows = [(key, _word(value), *rest) for key, value, *rest in explain(one)]
+            table(("setting", "value", "from", "what it is"), rows, title=name)
+        return 0
+    try:
+        results = run_pipeline(plan, overwrite=arguments.overwrite)
+    except YanmoError as error:
+        if parallel.first():
+            raise
+        return error.exit_code  # the first process says it
+    if not parallel.first():
+        return 0
+    if arguments.json:
+        emit_json(results)
+    else:
+        from train.pipeline_scores import print_pipeline
+
+        print_pipeline(results)
     return 0
 
 

@@ -25,10 +25,12 @@ from workbench.errors import ConfigError, InputError
 from workbench.files import sha256_file
 
 if TYPE_CHECKING:
+    from corpus.instructions.rows import Faulty
     from tokenizer.dialogues import Material
 
 SHOWN = 3  # faulty rows told one by one; the run's results count them all
 Part = TypeVar("Part")
+TemplateName = Literal["own", "ziya", "llama2", "chatml", "qwen", "alpaca", "vicuna"]
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,7 @@ class InstructSettings(RunSettings):
 
     data: tuple[str, ...] = setting(doc="files or folders, each perhaps with @WEIGHT: a.jsonl,b.json@2")
     tokenizer: Path | None = setting(None, "a tokenizer folder; none: the one beside the weights")
-    template: Literal["own", "ziya", "llama2", "chatml", "qwen", "alpaca", "vicuna"] = setting(
-        "own", "chat template; own: the tokenizer's"
-    )
+    template: TemplateName = setting("own", "chat template; own: the tokenizer's")
     window: int = setting(512, "most ids of a dialogue, or of a prompt with its answer", check=at_least(8))
     held_out: float = setting(0.05, "share of the questions that is scored, not trained on", check=between(0, 0.9))
     min_jaccard: float | None = setting(0.8, "rows as similar as this are one; none: all stay", check=between(0, 1))
@@ -129,6 +129,16 @@ def open_model(
     return model, rows, {"model": model, "shape": shape, "adapter": adapter, "vocabulary": rows}
 
 
+def tell(left_out: Sequence[Faulty], shortened: int, window: int) -> None:
+    """Say which rows are not used, and how many lost their beginning."""
+    for row in left_out[:SHOWN]:
+        note(f"{row.place}: {row.cause}; not used")
+    if len(left_out) > SHOWN:
+        note(f"{len(left_out):,} rows are not used: train data check prints them all")
+    if shortened:
+        note(f"{shortened:,} rows lost their oldest exchanges to fit {window:,} ids")
+
+
 def make_job(
     settings: InstructSettings,
     rows: Material,
@@ -155,12 +165,7 @@ def make_job(
     if parallel.first():
         for warning in rows.warnings:
             note(f"warning: {warning}")
-        for row in rows.left_out[:SHOWN]:
-            note(f"{row.place}: {row.cause}; not used")
-        if len(rows.left_out) > SHOWN:
-            note(f"{len(rows.left_out):,} rows are not used: train data check prints them all")
-        if rows.shortened:
-            note(f"{rows.shortened:,} rows lost their oldest exchanges to fit {settings.window:,} ids")
+        tell(rows.left_out, rows.shortened, settings.window)
     if len(samples) < settings.batch:
         found = f"{len(samples):,} samples do not fill one batch of {settings.batch:,}"
         raise InputError(", ".join(settings.data), found, "give a smaller batch=, or more data")

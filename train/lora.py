@@ -100,7 +100,7 @@ def add_adapter(model: Any, settings: LoraSettings, base: Path, vocabulary: int,
 
 def save_adapter(wrapped: Any, folder: Path, tokenizer: Path) -> None:
     """Write the adapter in PEFT's form, with its tokenizer beside it."""
-    wrapped.save_pretrained(folder, save_embedding_layers=False)
+    wrapped.save_pretrained(folder, selected_adapters=["default"], save_embedding_layers=False)
     copy_tokenizer(tokenizer, folder)
 
 

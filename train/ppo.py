@@ -21,31 +21,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tokenizer.dialogues import files_of
+from tokenizer.prompts import read_prompts
 from tokenizer.shards import TokenShards
 from train import metrics, parallel
 from train.checkpoint import CheckpointSettings
-from train.lora import FOLDER, LoraSettings, add_adapter, check_tune
+from train.instruct import TemplateName, tell
+from train.lora import LoraSettings, add_adapter, check_tune
 from train.model import ModelSettings
 from train.schedule import OptimSettings
+from train.stage import NoBar, claimed, precision_on, weights_inputs, write_run
 from workbench import manifest
-from workbench.config import as_dict, at_least, between, section, setting
-from workbench.console import note, progress
-from workbench.errors import ConfigError, InputError, OutputError
-from workbench.files import atomic_path, read_json, sha256_file
+from workbench.config import at_least, between, section, setting
+from workbench.console import progress
+from workbench.errors import ConfigError, InputError
+from workbench.files import sha256_file
 
 if TYPE_CHECKING:
     from train.ppo_trainer import Models
 
 LAST_STEPS = 10
-UNMARKED = ("out", "checkpoint", "samples")  # settings that change no result
-TOKENIZER_FILES = (
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab*",
-    "merges.txt",
-    "chat_template*",
-)
 PANELS = (
     ("reward", "reward: mean score of the answers"),
     ("kl", "KL to the reference (nats an answer)"),
@@ -84,7 +79,7 @@ class KlSettings:
 class RolloutSettings:
     """Drawing answers."""
 
-    max_prompt: int = setting(512, "tokens of a prompt; of a longer one the last are kept, told", check=at_least(1))
+    max_prompt: int = setting(512, "ids of a prompt; a longer one loses its oldest exchanges", check=at_least(1))
     max_new: int = setting(128, "tokens of an answer at most", check=at_least(1))
     temperature: float = setting(1.0, "of the softmax that is drawn from", check=at_least(0.01))
     batch: int = setting(16, "answers drawn at once on a device", check=at_least(1))
@@ -105,9 +100,10 @@ class PtxSettings:
 class PpoSettings:
     """Everything about a PPO run."""
 
-    data: Path = setting(doc='prompts: a jsonl of {"prompt": text or messages}')
+    data: tuple[str, ...] = setting(doc="files or folders that hold prompts; answers that they have are not used")
     reward: str = setting(doc="a reward model's folder, python:FILE.py:FUNCTION, rule:length:50 or rule:share:TEXT")
     tokenizer: Path | None = setting(None, "the policy's tokenizer; none: what stands beside the model")
+    template: TemplateName = setting("own", "chat template; own: the tokenizer's")
     out: Path = setting(Path("data/runs/ppo"), "the run's folder")
     seed: int = setting(0, "of the order of the prompts and of the drawing", check=at_least(0))
     steps: int = setting(200, "batches of answers", check=at_least(1))
@@ -182,56 +178,28 @@ def train_ppo(settings: PpoSettings, *, overwrite: bool = False, stage: str = "p
         KeyboardInterrupt: If a signal stopped it; a checkpoint was saved.
     """
     check(settings)
-    inputs = _inputs(settings)
-    plain = as_dict(settings)
-    mark = manifest.fingerprint("run", {k: v for k, v in plain.items() if k not in UNMARKED}, inputs)
-    with parallel.joined():
-        if parallel.by_first(lambda: _claim(settings.out, mark, overwrite)) == "complete":
-            if parallel.first():
-                note(f"{settings.out}: this run is complete, nothing to do")
-            return dict(manifest.read(settings.out, "run", f"train stage={stage}").results)
-        results = {"stage": stage, **_train(settings)}
-
-        def complete() -> None:
-            files = [
-                manifest.describe_file(path, settings.out)
-                for path in sorted(settings.out.rglob("*"))
-                if path.is_file() and "checkpoints" not in path.parts and path.name != manifest.UNFINISHED
-            ]
-            made = manifest.Manifest("run", mark, {"stage": stage, **plain}, inputs, files=files, results=results)
-            manifest.write(settings.out, made)
-
-        parallel.by_first(complete)
-    return results
+    return claimed(stage, settings, _inputs(settings), lambda: _train(stage, settings), overwrite=overwrite)
 
 
 def _inputs(settings: PpoSettings) -> list[dict[str, Any]]:
     """What the run is made from: folders with manifests by their fingerprint, so that ``train lineage`` walks on."""
     kind, _, rest = settings.reward.partition(":")
-    files = [settings.data, *([Path(rest.rpartition(":")[0])] if kind == "python" else [])]
+    files = [*files_of(settings.data), *([Path(rest.rpartition(":")[0])] if kind == "python" else [])]
     inputs = [manifest.describe_file(path) for path in files if path.is_file()]
-    reward = None if kind in ("rule", "python") else Path(settings.reward)
-    for folder in filter(None, (settings.model.weights, settings.ptx.data, reward)):
-        if (folder / manifest.NAME).is_file():
-            inputs.append({"path": str(folder), "fingerprint": read_json(folder / manifest.NAME)["fingerprint"]})
-        else:
-            inputs += [manifest.describe_file(path) for path in sorted(folder.rglob("*.safetensors"))]
+    inputs += weights_inputs(settings.model.weights)
+    if settings.ptx.data is not None:
+        tokens = manifest.read(settings.ptx.data, "tokens", "tokenizer pack CORPUS --tokenizer DIR --out DIR")
+        inputs.append({"path": str(settings.ptx.data), "fingerprint": tokens.fingerprint})
+    if kind not in ("rule", "python"):
+        inputs += weights_inputs(Path(settings.reward), adapter=True)
     return inputs
 
 
-def _claim(out: Path, mark: str, overwrite: bool) -> str:
-    try:
-        return manifest.claim(out, "run", mark, overwrite=overwrite)
-    except OutputError as error:
-        raise OutputError(error.place, error.found, error.remedy.replace("another --out", "another out=")) from error
-
-
-def _train(settings: PpoSettings) -> dict[str, Any]:
+def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     from transformers import AutoTokenizer, set_seed
 
     from eval.draw import Vllm
-    from eval.models import computes_in_bf16, default_device, load_model, model_folder
-    from eval.prompts import encode_prompts
+    from eval.models import default_device, load_model, model_folder
     from eval.scorer import make_reward
     from train import value_head
     from train.curves import draw
@@ -247,9 +215,10 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
         raise InputError(
             beside, f"holds no tokenizer ({str(error).splitlines()[0][:99]})", "give tokenizer="
         ) from error
-    if tokenizer.eos_token_id is None:
-        raise InputError(beside, "names no eos_token, so no answer would end", "set it in tokenizer_config.json")
-    prompts = encode_prompts(settings.data, tokenizer, settings.rollout.max_prompt, speak=first)
+    prompts = read_prompts(settings.data, beside, template=settings.template, window=settings.rollout.max_prompt)
+    tokenizer.eos_token = prompts.end  # the template's: it need not be the tokenizer's own
+    if first:
+        tell(prompts.left_out, prompts.shortened, settings.rollout.max_prompt)
     set_seed(settings.seed)
     policy = load_model(folder, "cpu").float().to(device)
     rows, most = policy.get_input_embeddings().num_embeddings, policy.config.max_position_embeddings
@@ -266,12 +235,10 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
         adapter = add_adapter(policy, settings.lora, folder, len(tokenizer))
     shared = None if adapter is None else (adapter, folder)
     reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first, shared=shared)
-    models, precision = Models(policy, head, adapter), str(settings.precision)
-    if precision == "auto":
-        precision = "bf16" if computes_in_bf16(device) else "fp32"
+    models, precision = Models(policy, head, adapter), precision_on(settings.precision, device)
     ptx, book = _open_ptx(settings.ptx.data, folder), metrics.Metrics(settings.out) if first else metrics.Silent()
-    with progress("train", settings.steps, "steps") if first else nullcontext(_NoBar()) as bar:
-        trainer = Ppo(settings, models, tokenizer, prompts, reward, ptx, precision, book, bar)
+    with progress("train", settings.steps, "steps") if first else nullcontext(NoBar()) as bar:
+        trainer = Ppo(settings, models, tokenizer, prompts.asked, reward, ptx, precision, book, bar)
         if settings.rollout.engine == "vllm":
             trainer.vllm = Vllm(folder, settings.lora.rank, settings.rollout.max_prompt + settings.rollout.max_new)
         try:
@@ -283,12 +250,8 @@ def _train(settings: PpoSettings) -> dict[str, Any]:
             draw(settings.out, PANELS)
         raise KeyboardInterrupt
     about = {"precision": precision, "device": device.type, "devices": parallel.world(), "vocabulary": len(tokenizer)}
-    return parallel.by_first(lambda: _close(settings, models, beside, about))
-
-
-class _NoBar:
-    def advance(self, amount: float = 1, text: str | None = None) -> None:
-        """Show nothing: another process does."""
+    template = getattr(prompts.template, "jinja", None)
+    return parallel.by_first(lambda: _close(stage, settings, models, beside, template, about))
 
 
 def _open_ptx(data: Path | None, model: Path) -> TokenShards | None:
@@ -300,14 +263,13 @@ def _open_ptx(data: Path | None, model: Path) -> TokenShards | None:
     return shards
 
 
-def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[str, Any]) -> dict[str, Any]:
+def _close(
+    stage: str, settings: PpoSettings, models: Models, tokenizer: Path, template: str | None, about: dict[str, Any]
+) -> dict[str, Any]:
     """Draw the curves, write the final model, and return the results."""
     from train import value_head
-    from train.curves import draw
-    from train.curves_html import NAME, write_html
-    from train.summary import write_card
 
-    out, rows = settings.out, metrics.read(settings.out)
+    rows = metrics.read(settings.out)
     start, last, tail = rows[0], rows[-1], rows[-min(LAST_STEPS, -(-len(rows) // 3)) :]  # of a short run, a third
     ending = {key: sum(row[key] for row in tail) / len(tail) for key in (*(k for k, _ in PANELS), "loss", "finished")}
     spread = start["reward_deviation"]
@@ -316,8 +278,8 @@ def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[s
     def arrow(name: str, key: str, note: str) -> list[str]:
         return [name, f"{start[key]:.3f} → {ending[key]:.3f}", note]
 
-    parameters = list(models.policy.parameters())
     results = {
+        "stage": stage,
         **{key: last[key] for key in ("tokens", "seconds", "tflops", "mfu", "data_wait")},
         **about,
         "loss_first": start["loss"],
@@ -334,28 +296,17 @@ def _close(settings: PpoSettings, models: Models, tokenizer: Path, about: dict[s
             arrow("entropy", "entropy", "nats a token"),
             arrow("length", "length", f"tokens an answer; {ending['finished']:.0%} end by themselves"),
             arrow("explained variance", "explained_variance", "of the returns, by the values"),
-            ["scored by", settings.reward, f"prompts {settings.data}"],
+            ["scored by", settings.reward, f"prompts {', '.join(settings.data)}"],
         ],
-        "parameters": sum(parameter.numel() for parameter in parameters),
-        "trained_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
-        "rows": models.policy.get_input_embeddings().num_embeddings,
-        "family": models.policy.config.model_type,
-        "started_from": str(settings.model.weights),
-        "name": out.name,
-        "model": str(out / ("model" if models.adapter is None else FOLDER)),
-        "curves": str(draw(out, PANELS)),
     }
-    write_html([out], out / NAME, PANELS)
-    with atomic_path(Path(str(results["model"]))) as temporary:
-        temporary.mkdir()
-        if models.adapter is None:
-            models.policy.config.use_cache = True
-            models.policy.save_pretrained(temporary)
-            write_card(temporary, {"stage": settings.estimator, **results})
-        else:
-            models.adapter.save_pretrained(temporary, selected_adapters=["default"], save_embedding_layers=False)
-        if settings.estimator == "gae":
-            value_head.save(models.head, temporary)
-        for path in sorted(file for pattern in TOKENIZER_FILES for file in tokenizer.glob(pattern)):
-            (temporary / path.name).write_bytes(path.read_bytes())
-    return results
+    adapter, valued = models.adapter, settings.estimator == "gae"
+    return write_run(
+        settings,
+        results,
+        models.policy,
+        adapter,
+        tokenizer,
+        template,
+        PANELS,
+        lambda folder: value_head.save(models.head, folder) if valued else None,
+    )

@@ -27,8 +27,8 @@ from torch import Tensor
 from eval.draw import Vllm, by_length, draw_answers
 from eval.packing import IGNORED
 from eval.packing import batch as packed
-from eval.prompts import Prompt
 from eval.scorer import Reward
+from tokenizer.prompts import Prompt
 from tokenizer.shards import TokenShards
 from train import checkpoint, parallel, ppo_math, value_head
 from train.data import Order

@@ -37,7 +37,13 @@ if TYPE_CHECKING:
     from train.meter import Shape
 
 LAST_STEPS = 10  # the summary's last loss is their mean: one step's is noise
-UNMARKED = ("out", "checkpoint", "plan", "report_to")  # they change no result: a run may be gone on with others
+UNMARKED = (
+    "out",
+    "checkpoint",
+    "plan",
+    "report_to",
+    "samples",
+)  # they change no result: a run may be gone on with others
 
 
 @dataclass(frozen=True)
@@ -141,11 +147,18 @@ def run_stage(
         NotFinite: If the loss becomes NaN or infinite.
         KeyboardInterrupt: If a signal stopped it; a checkpoint was saved.
     """
+    return claimed(stage, settings, inputs, lambda: _train(stage, settings, prepare), overwrite=overwrite)
+
+
+def claimed(
+    stage: str, settings: Any, inputs: Sequence[dict[str, Any]], work: Callable[[], dict[str, Any]], *, overwrite: bool
+) -> dict[str, Any]:
+    """Do the work of a run in its folder, unless it is done, and write the manifest after it; see ``run_stage``."""
     plain, mark = as_dict(settings), _mark(settings, inputs)
     with parallel.joined():
         if parallel.by_first(lambda: _claim(settings.out, mark, overwrite)) == "complete":
             return finished(settings, inputs) or {}
-        results = _train(stage, settings, prepare)
+        results = {"stage": stage, **work()}
 
         def complete() -> None:
             files = [
@@ -160,7 +173,7 @@ def run_stage(
     return results
 
 
-def finished(settings: RunSettings, inputs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def finished(settings: Any, inputs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the results of a run that is complete, and say so; None if it is not, or another's."""
     if not (settings.out / manifest.NAME).is_file():
         return None
@@ -172,7 +185,7 @@ def finished(settings: RunSettings, inputs: Sequence[dict[str, Any]]) -> dict[st
     return dict(found["results"])
 
 
-def _mark(settings: RunSettings, inputs: Sequence[dict[str, Any]]) -> str:
+def _mark(settings: Any, inputs: Sequence[dict[str, Any]]) -> str:
     marked = {key: value for key, value in as_dict(settings).items() if key not in UNMARKED}
     return manifest.fingerprint("run", marked, inputs)
 
@@ -190,7 +203,7 @@ def check_run(stage: str, settings: RunSettings) -> None:
         check(stage, settings)
 
 
-def weights_inputs(weights: Path | None) -> list[dict[str, Any]]:
+def weights_inputs(weights: Path | None, *, adapter: bool = False) -> list[dict[str, Any]]:
     """Return a manifest's inputs of the weights: a run by its fingerprint, so that lineage walks on, or the files."""
     if weights is None:
         return []
@@ -198,7 +211,8 @@ def weights_inputs(weights: Path | None) -> list[dict[str, Any]]:
         return [{"path": str(weights), "fingerprint": read_json(weights / manifest.NAME)["fingerprint"]}]
     from eval.models import model_folder
 
-    return [manifest.describe_file(path) for path in sorted(model_folder(weights).glob("*.safetensors"))]
+    folder = weights if adapter and any(weights.rglob("adapter_config.json")) else model_folder(weights)
+    return [manifest.describe_file(path) for path in sorted(folder.rglob("*.safetensors"))]
 
 
 def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CAUSAL_LM") -> tuple[Shape, Any]:
@@ -255,7 +269,7 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
 
     disable_progress_bar()  # a bar a file of weights says nothing
     out, device, first = settings.out, default_device(), parallel.first()
-    precision, kind = _precision(settings.precision, device), settings.parallel
+    precision, kind = precision_on(settings.precision, device), settings.parallel
     job = prepare(machine := Machine(device, precision, device if kind == "ddp" else torch.device("cpu")))
 
     def begin() -> tuple[Path | None, bool]:
@@ -284,7 +298,7 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
         neftune=job.neftune,
         divided=sharded.arguments(kind, precision, settings.offload, settings.optim.grad_clip or 0.0),
     )
-    with progress("train", job.steps, "steps") if first else nullcontext(_NoBar()) as bar:
+    with progress("train", job.steps, "steps") if first else nullcontext(NoBar()) as bar:
         bar.advance(0 if done is None else step_of(done))
         try:
             trainer = Discipline(model=job.model, args=arguments, train_dataset=range(job.samples))
@@ -334,47 +348,79 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
 def _close(
     stage: str, settings: RunSettings, job: Job, after: dict[str, float], weights: Any, about: dict[str, Any]
 ) -> dict[str, Any]:
-    """Draw, write the final model, and return the results."""
-    from train.curves import draw
-    from train.curves_html import NAME, write_html
-    from train.sharded import numel
-    from train.summary import write_card
-
+    """Write the last scores and the final model, and return the results."""
     out, model, steps = settings.out, job.model, metrics.read(settings.out)
     before = {key: value for key, value in steps[0].items() if key not in ("step", "tokens", "events")}
     if "lr" in steps[-1]:  # else an earlier process came as far as this
         book = metrics.Metrics(out)
         book.write({"step": job.steps, "tokens": steps[-1]["tokens"], **after})
         book.close()
-    parameters = list(model.parameters())
     results = {
         "stage": stage,
         **_speed(steps),
         "steps": job.steps,
         "seq_len": job.seq_len,
         "scores": {name: [before.get(name), value] for name, value in after.items()},
+        "vocabulary": job.vocabulary,
+        **about,
+        **job.results(before),
+    }
+    ends = (job.adapter, job.tokenizer, job.chat_template, job.panels)
+    return write_run(settings, results, model, *ends, weights=weights)
+
+
+def write_run(
+    settings: Any,
+    results: dict[str, Any],
+    model: Any,
+    adapter: Any,
+    tokenizer: Path,
+    template: str | None,
+    panels: Sequence[tuple[str, str]],
+    beside: Callable[[Path], None] = lambda folder: None,
+    weights: Any = None,
+) -> dict[str, Any]:
+    """Draw the curves and write the final model of a run; returns its results with what is said of the model.
+
+    Args:
+        settings: The run's.
+        results: What the stage has to say.
+        model: The trained model.
+        adapter: PEFT's wrapper around it; None: all weights were trained.
+        tokenizer: The folder whose files go beside it.
+        template: The chat template that it was trained in.
+        panels: Of the curves.
+        beside: Writes what else belongs to the model into its folder.
+        weights: The gathered weights of a model that was divided; None: the model has them.
+    """
+    from train.curves import draw
+    from train.curves_html import NAME, write_html
+    from train.sharded import numel
+    from train.summary import write_card
+
+    out, parameters = settings.out, list(model.parameters())
+    results = {
+        **results,
         "parameters": sum(map(numel, parameters)),
         "trained_parameters": sum(numel(parameter) for parameter in parameters if parameter.requires_grad),
-        "vocabulary": job.vocabulary,
         "rows": model.get_input_embeddings().num_embeddings,
         "family": model.config.model_type,
-        "started_from": str(settings.weights or "fresh weights"),
-        **about,
+        "started_from": str(settings.model.weights or "fresh weights"),
         "name": out.name,
-        "model": str(out / ("model" if job.adapter is None else FOLDER)),
-        **job.results(before),
-        "curves": str(draw(out, job.panels)),
+        "model": str(out / ("model" if adapter is None else FOLDER)),
+        "curves": str(draw(out, panels)),
     }
-    write_html([out], out / NAME, job.panels)
+    write_html([out], out / NAME, panels)
     with atomic_path(Path(results["model"])) as temporary:
-        if job.adapter is None:
+        if adapter is None:
             temporary.mkdir()
-            save_model(model, temporary, job.tokenizer, weights)
+            save_model(model, temporary, tokenizer, weights)
             write_card(temporary, results)
         else:
-            save_adapter(job.adapter, temporary, job.tokenizer)
-        if job.chat_template is not None:
-            (temporary / "chat_template.jinja").write_text(job.chat_template, encoding="utf-8")
+            save_adapter(adapter, temporary, tokenizer)
+        if template is not None:
+            (temporary / "chat_template.jinja").write_text(template, encoding="utf-8")
+        beside(temporary)
     return results
 
 
@@ -397,12 +443,14 @@ def _speed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-class _NoBar:
+class NoBar:
+    """The progress of a process that is not the first."""
+
     def advance(self, amount: float = 1, text: str | None = None) -> None:
         """Show nothing: another process does."""
 
 
-def _precision(wanted: str, device: Any) -> str:
+def precision_on(wanted: str, device: Any) -> str:
     """Return the precision of the products on a device."""
     from eval.models import computes_in_bf16
 

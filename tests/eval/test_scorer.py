@@ -1,13 +1,11 @@
 """Rewards: rules, functions of the user's, reward models of the policy's tokenizer and of another; prompts and their faults."""
 
-import json
-
 import pytest
 import torch
+from eval.prompts import Prompt
 
-from eval.prompts import Prompt, encode_prompts
 from eval.scorer import make_reward
-from tests.train.tiny_chat import CHARACTERS, make_model, make_prompts, make_tokenizer
+from tests.train.tiny_chat import CHARACTERS, make_model, make_tokenizer
 from workbench.errors import ConfigError, InputError
 
 CPU = torch.device("cpu")
@@ -108,55 +106,6 @@ def test_what_is_no_reward_model(tokenizer, tmp_path):
     for folder, said in (("lm", "is a language model"), ("two", "has 2 labels"), ("none", "no such folder")):
         with pytest.raises(InputError, match=said):
             make_reward(str(tmp_path / folder), tokenizer, CPU, 8)
-
-
-def test_prompts_and_their_faults_are_told(tokenizer, tmp_path, capsys):
-    path = tmp_path / "p.jsonl"
-    lines = [
-        '{"prompt": "天地人？"}',
-        "{",
-        '{"prompt": " "}',
-        '{"question": "x"}',
-        '{"prompt": "一二三四五六七八九十？"}',
-    ]
-    path.write_text("\n".join(lines), encoding="utf-8")
-    prompts = encode_prompts(path, tokenizer, 6, speak=True)
-    said = capsys.readouterr().err
-    assert [tokenizer.decode(list(prompt.ids)) for prompt in prompts] == ["天地人？", "六七八九十？"]
-    for part in (
-        "3 of 5 lines",
-        f"{path}:2 is not JSON",
-        f"{path}:3 its prompt is empty",
-        f"{path}:4",
-        "1 of 2 prompts",
-    ):
-        assert part in said
-    path.write_text("{}\n")
-    with pytest.raises(InputError, match="holds no prompt"):
-        encode_prompts(path, tokenizer, 6, speak=False)
-    with pytest.raises(InputError, match="cannot be read"):
-        encode_prompts(tmp_path / "none", tokenizer, 6, speak=False)
-    assert len(encode_prompts(make_prompts(path), tokenizer, 6, speak=False)) == 10
-
-
-def test_messages_go_through_the_chat_template(tmp_path):
-    from transformers import AutoTokenizer
-
-    path, folder = tmp_path / "p.jsonl", make_tokenizer(tmp_path / "t")
-    messages = [
-        {"role": "user", "content": "天？"},
-        {"role": "assistant", "content": "地"},
-        {"role": "user", "content": "人？"},
-    ]
-    lines = [{"prompt": messages}, {"prompt": messages[:2]}]
-    path.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines), encoding="utf-8")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    with pytest.raises(InputError, match="no chat template"):
-        encode_prompts(path, tokenizer, 20, speak=False)
-    tokenizer.chat_template = (
-        "{% for m in messages %}{{ m.content }}木{% endfor %}{% if add_generation_prompt %}火{% endif %}"
-    )
-    assert [prompt.text for prompt in encode_prompts(path, tokenizer, 20, speak=False)] == ["天？木地木人？木火"]
 
 
 def test_a_reward_model_that_is_an_adapter_alone_and_over_the_policys_own_base(tokenizer, asked, tmp_path):

@@ -136,10 +136,10 @@ def make_trainer(world, out, *more):
     from transformers import AutoTokenizer
 
     from eval.models import load_model
-    from eval.prompts import encode_prompts
     from eval.scorer import make_reward
-    from train.ppo import _NoBar
+    from tokenizer.prompts import read_prompts
     from train.ppo_trainer import Models, Ppo
+    from train.stage import NoBar
     from train.value_head import ValueHead
 
     settings = resolve(words(world, out, *more))[1].value
@@ -147,9 +147,9 @@ def make_trainer(world, out, *more):
     head = ValueHead(64)
     torch.nn.init.normal_(head.out.weight, std=0.1, generator=torch.Generator().manual_seed(5))
     models = Models(load_model(world / "sft", "cpu"), head)
-    prompts = encode_prompts(settings.data, tokenizer, 8, speak=False)
+    prompts = read_prompts(settings.data, world / "sft", template="own", window=8).asked
     reward = make_reward(settings.reward, tokenizer, torch.device("cpu"), 8)
-    return Ppo(settings, models, tokenizer, prompts, reward, None, "fp32", metrics.Silent(), _NoBar())
+    return Ppo(settings, models, tokenizer, prompts, reward, None, "fp32", metrics.Silent(), NoBar())
 
 
 def alone(model, head, prompt, answer):

@@ -16,6 +16,7 @@ def make_tokenizer(folder: Path, characters: str = CHARACTERS) -> Path:
     plain.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     plain.decoder = decoders.Fuse()
     whole = PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
+    whole.chat_template = "{% for message in messages %}{{ message.content }}{% endfor %}"
     whole.save_pretrained(folder)
     return folder
 
