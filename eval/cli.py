@@ -1,4 +1,4 @@
-"""The ``evaluate`` command: bits per byte, tables beside published figures, scorecards, cards, imports, comparisons."""
+"""The ``evaluate`` command: bits per byte, tables beside published figures, scorecards, cards, imports, comparisons, chat."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ EPILOG = """examples:
   evaluate explain ceval
   evaluate import opencompass outputs/default/20241011_125436 --out data/runs/theirs
   evaluate compare data/runs/mine data/runs/theirs
+  evaluate chat --model data/runs/sft
 
 exit codes: 0 done, 1 a bug, 2 your mistake (one line says which), 3 a quality gate that failed"""
 
