@@ -1,4 +1,4 @@
-"""The ``evaluate`` command: bits per byte, figures beside published ones, scorecards, cards, imports, comparisons, chat."""
+"""The ``evaluate`` command: bits per byte, figures beside published ones, cards, imports, comparisons, chat."""
 
 from __future__ import annotations
 
