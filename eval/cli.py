@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """The ``evaluate`` command: benchmarks, bits per byte, published figures, scorecards, cards, imports, comparisons."""
+=======
+"""The ``evaluate`` command: bits per byte, figures beside published ones, cards, imports, comparisons, chat."""
+>>>>>>> pipeline
 
 from __future__ import annotations
 
@@ -22,6 +26,7 @@ EPILOG = """examples:
   evaluate explain ceval
   evaluate import opencompass outputs/default/20241011_125436 --out data/runs/theirs
   evaluate compare data/runs/mine data/runs/theirs
+  evaluate chat --model data/runs/sft
 
 exit codes: 0 done, 1 a bug, 2 your mistake (one line says which), 3 a quality gate that failed"""
 
