@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The ``evaluate`` command: benchmarks, bits per byte, published figures, scorecards, cards, imports, comparisons."""
-=======
-"""The ``evaluate`` command: bits per byte, figures beside published ones, cards, imports, comparisons, chat."""
->>>>>>> pipeline
+"""The ``evaluate`` command: benchmarks, bits per byte, published figures, scorecards, cards, comparisons, chat."""
 
 from __future__ import annotations
 
