@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from eval.prompts import Prompt
 
 from eval.scorer import make_reward
 from tests.train.tiny_chat import CHARACTERS, make_model, make_tokenizer
+from tokenizer.prompts import Prompt
 from workbench.errors import ConfigError, InputError
 
 CPU = torch.device("cpu")
