@@ -124,7 +124,15 @@ def test_the_policy_on_spikes_is_that_of_one_process(toy, tmp_path, kind, action
     if kind != "fsdp2" and find_spec("deepspeed") is None:
         pytest.skip("deepspeed is not installed")
     restless = "optim.lr=0.03"  # so high that the loss leaves its trend by itself
-    line = ("steps=16", "checkpoint.every=4", "micro_batch=2", restless, *TOUCHY, f"spikes.action={action}", "spikes.rollbacks=1")
+    line = (
+        "steps=16",
+        "checkpoint.every=4",
+        "micro_batch=2",
+        restless,
+        *TOUCHY,
+        f"spikes.action={action}",
+        "spikes.rollbacks=1",
+    )
     run(toy, tmp_path / "one", *line)
     code, _, err = finish(torchrun(2, words(toy, tmp_path / "two", *line, f"parallel={kind}")))
     assert code == 0, err
