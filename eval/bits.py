@@ -254,7 +254,8 @@ def bits_of_texts(
 
 def _encoder(tokenizer: Path) -> tuple[Callable[[str], list[int]], int]:
     """Return how a text becomes ids, what begins and ends it included, and how many ids there are."""
-    from tokenizer.open import load_encoder, vocabulary_file
+    from tokenizer.model import vocabulary_file
+    from tokenizer.open import load_encoder
 
     path = vocabulary_file(tokenizer)
     if path.suffix == ".model":  # the reference itself, for any model it reads

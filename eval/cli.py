@@ -116,16 +116,11 @@ def _bits(arguments: argparse.Namespace) -> int:
 def _score_shards(arguments: argparse.Namespace) -> dict[tuple[str, str], Any]:
     from eval.bits import bits_of_shards
     from eval.models import load_model, model_folder
-    from tokenizer.open import find_vocabulary
+    from tokenizer.open import check_carried
     from tokenizer.shards import TokenShards
-    from workbench.files import sha256_file
 
     shards = TokenShards.open(arguments.tokens, arguments.split)
-    vocabulary = find_vocabulary(model_folder(arguments.model))
-    if vocabulary is not None and sha256_file(vocabulary) != shards.tokenizer_sha256:
-        raise InputError(
-            arguments.tokens, f"was packed with another tokenizer than {vocabulary}", "pack it with that one"
-        )
+    check_carried(shards, model_folder(arguments.model), "pack it with that one")
     model = load_model(arguments.model)
     return bits_of_shards(
         model, shards, sequences=arguments.sequences, batch_size=arguments.batch, precision=arguments.precision

@@ -14,6 +14,10 @@ from workbench.errors import InputError
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # SentencePiece.Type of its protocol buffer
 BPE = 2  # TrainerSpec.ModelType
 SPACE = "▁"  # U+2581, what sentencepiece writes for a space
+VOCABULARY_FILES = (
+    "tokenizer.model",
+    "tokenizer.json",
+)  # SentencePiece; byte-level BPE; where both are, equal
 REMEDY = "name a BPE model of sentencepiece (tokenizer.model) such as LLaMA's"
 
 
@@ -85,3 +89,21 @@ def reachable_splits(piece: str, pieces: set[str] | dict[str, int]) -> list[tupl
     """
     cuts = ((piece[:at], piece[at:]) for at in range(1, len(piece)))
     return [(left, right) for left, right in cuts if left in pieces and right in pieces]
+
+
+def vocabulary_file(folder: Path) -> Path:
+    """Return the file that a tokenizer's ids depend on; its hash tells whether two folders are one tokenizer.
+
+    Raises:
+        InputError: If the folder has none.
+    """
+    found = vocabulary_in(folder)
+    if found is None:
+        remedy = "make one with: tokenizer extend --add zh7k --out DIR"
+        raise InputError(folder, "holds neither tokenizer.model nor tokenizer.json", remedy)
+    return found
+
+
+def vocabulary_in(folder: Path) -> Path | None:
+    """Return the same file, or None: a model need not carry its tokenizer."""
+    return next((folder / name for name in VOCABULARY_FILES if (folder / name).is_file()), None)

@@ -1,4 +1,4 @@
-"""Which file of a folder is its vocabulary, and the encoder of it: one place for both kinds of tokenizer."""
+"""The encoder of a vocabulary file, and whether a model carries the tokenizer of some shards; for both kinds."""
 
 from __future__ import annotations
 
@@ -7,27 +7,9 @@ from pathlib import Path
 
 from tokenizer.byte_encode import ByteLevelEncoder
 from tokenizer.encode import Encoder
+from tokenizer.shards import TokenShards
 from workbench.errors import InputError
-
-FILES = ("tokenizer.model", "tokenizer.json")  # SentencePiece; byte-level BPE. Where both are, they are equal
-
-
-def vocabulary_file(folder: Path) -> Path:
-    """Return the file that a tokenizer's ids depend on; its hash tells whether two folders are one tokenizer.
-
-    Raises:
-        InputError: If the folder has none.
-    """
-    found = find_vocabulary(folder)
-    if found is None:
-        remedy = "make one with: tokenizer extend --add zh7k --out DIR"
-        raise InputError(folder, "holds neither tokenizer.model nor tokenizer.json", remedy)
-    return found
-
-
-def find_vocabulary(folder: Path) -> Path | None:
-    """Return the same file, or None: a model need not carry its tokenizer."""
-    return next((folder / name for name in FILES if (folder / name).is_file()), None)
+from workbench.files import sha256_file
 
 
 @cache
@@ -39,3 +21,21 @@ def load_encoder(path: Path, _sha256: str = "") -> Encoder | ByteLevelEncoder:
         _sha256: A changed file is another encoder.
     """
     return ByteLevelEncoder(path) if path.suffix == ".json" else Encoder(path)
+
+
+def check_carried(shards: TokenShards, folder: Path, remedy: str) -> None:
+    """Refuse shards for a model that carries another tokenizer: equal ids would mean other pieces.
+
+    Like is compared with like: a model saved with its tokenizer.json alone may go with shards of a tokenizer.model.
+
+    Args:
+        shards: Packed by some tokenizer.
+        folder: The model's; it need not carry a tokenizer.
+        remedy: What to do.
+
+    Raises:
+        InputError: If it carries another.
+    """
+    own = folder / shards.tokenizer_file
+    if own.is_file() and sha256_file(own) != shards.tokenizer_sha256:
+        raise InputError(shards.folder, f"was packed with another tokenizer than {own}", remedy)

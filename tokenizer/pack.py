@@ -25,7 +25,8 @@ from corpus.engine.local import Local
 from tokenizer import weights
 from tokenizer.best_fit import best_fit
 from tokenizer.job import Job, PackSettings
-from tokenizer.open import load_encoder, vocabulary_file
+from tokenizer.model import vocabulary_file
+from tokenizer.open import load_encoder
 from tokenizer.packing import cut_end_to_end, end_to_end, lay
 from tokenizer.shards import KIND, PIECES, SPLITS, id_type, shard_path, write_shard
 from tokenizer.totals import of_split, print_summary
@@ -105,6 +106,7 @@ def pack(
         "vocab_size": encoder.vocab_size,
         "eos_id": encoder.eos_id,
         "bos_id": encoder.bos_id,
+        "tokenizer_file": model.name,
         "tokenizer_sha256": digest,
         "splits": {split: about for split, about in splits.items() if about["documents"]},
         "cpu_seconds": round(sum(account["cpu_seconds"] for account in (*accounts, *written)), 3),

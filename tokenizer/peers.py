@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from tokenizer.base import find_base
 from tokenizer.encode import Encoder
-from tokenizer.model import BYTE, CONTROL, SPACE, UNKNOWN, read_model
+from tokenizer.model import BYTE, CONTROL, SPACE, UNKNOWN, read_model, vocabulary_in
 from workbench.errors import InputError, MissingPackage
 from workbench.files import read_json
 
@@ -163,10 +163,10 @@ def find_vocabulary(word: str) -> Vocabulary:
     if slash and not path.exists() and package == "mistral-common":
         path = _of_mistral_common(name)
     if path.is_dir():
-        found = [path / file for file in ("tokenizer.model", "tokenizer.json") if (path / file).is_file()]
-        if not found:
+        inside = vocabulary_in(path)
+        if inside is None:
             raise InputError(path, "holds neither tokenizer.model nor tokenizer.json", REMEDY)
-        path = found[0]
+        path = inside
     if path.suffix == ".json":
         return tekken(path) if path.name.startswith("tekken") else HuggingFace(path)
     return SentencePiece(path if path.is_file() else find_base(word).path)

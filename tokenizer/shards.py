@@ -124,7 +124,8 @@ class TokenShards:
         vocab_size: Pieces of the vocabulary, specials included; every id is below it.
         eos_id: The id that ends a document, and fills the padding.
         bos_id: The id that begins a document, None if the tokenizer has none.
-        tokenizer_sha256: sha256 of the tokenizer.model that made the ids.
+        tokenizer_file: Name of the vocabulary file that made the ids.
+        tokenizer_sha256: Its sha256.
         fingerprint: That of the manifest: it names this artefact.
         tokens: Ids of the split without padding.
         documents_total: Documents of the split.
@@ -138,6 +139,7 @@ class TokenShards:
     vocab_size: int
     eos_id: int
     bos_id: int | None
+    tokenizer_file: str
     tokenizer_sha256: str
     fingerprint: str
     tokens: int
@@ -188,6 +190,7 @@ class TokenShards:
             vocab_size=int(results["vocab_size"]),
             eos_id=int(results["eos_id"]),
             bos_id=results["bos_id"],
+            tokenizer_file=str(results.get("tokenizer_file", "tokenizer.model")),  # older shards know no other
             tokenizer_sha256=str(results["tokenizer_sha256"]),
             fingerprint=found.fingerprint,
             tokens=int(about["tokens"]),

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenizer.open import find_vocabulary, vocabulary_file
+from tokenizer.model import vocabulary_file
+from tokenizer.open import check_carried
 from tokenizer.shards import TokenShards
 from workbench import manifest
 from workbench.config import at_least, setting
@@ -129,7 +130,10 @@ def make_model(settings: ModelSettings, shards: TokenShards, seed: int) -> Any:
         specials = {"bos_token_id": shards.bos_id, "eos_token_id": shards.eos_id, "pad_token_id": None}
         model = LlamaForCausalLM(fresh_config(settings, shards.vocab_size, specials))
     else:
-        _check_weights_tokenizer(settings.weights, shards)
+        from eval.models import model_folder
+
+        remedy = "pack the corpus with the model's own tokenizer, or extend the model"
+        check_carried(shards, model_folder(settings.weights), remedy)
         model = open_weights(settings.weights, 0, seed)
     rows = model.get_input_embeddings().num_embeddings
     if shards.vocab_size > rows:
@@ -170,16 +174,6 @@ def open_weights(weights: Path, window: int, seed: int, *, reward: bool = False)
     if window > (most := model.config.max_position_embeddings):
         raise ConfigError("window", f"{window:,} ids, the model has {most:,} positions", f"give at most {most}")
     return model.to(torch.float32).train()
-
-
-def _check_weights_tokenizer(weights: Path, shards: TokenShards) -> None:
-    """A model that carries its tokenizer must carry the one of the shards: equal ids would mean other pieces."""
-    from eval.models import model_folder
-
-    own = find_vocabulary(model_folder(weights))
-    if own is not None and sha256_file(own) != shards.tokenizer_sha256:
-        found = f"was packed with another tokenizer than {own}"
-        raise InputError(shards.folder, found, "pack the corpus with the model's own tokenizer, or extend the model")
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tokenizer.dialogues import files_of
+from tokenizer.open import check_carried
 from tokenizer.prompts import read_prompts
 from tokenizer.shards import TokenShards
 from train import metrics, parallel
@@ -35,7 +36,6 @@ from workbench import manifest
 from workbench.config import at_least, between, section, setting
 from workbench.console import progress
 from workbench.errors import ConfigError, InputError
-from workbench.files import sha256_file
 
 if TYPE_CHECKING:
     from train.ppo_trainer import Models
@@ -257,9 +257,8 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
 def _open_ptx(data: Path | None, model: Path) -> TokenShards | None:
     if data is None:
         return None
-    shards, own = TokenShards.open(data, "train"), model / "tokenizer.model"
-    if own.is_file() and sha256_file(own) != shards.tokenizer_sha256:
-        raise InputError(data, f"was packed with another tokenizer than {own}", "pack it with the model's own")
+    shards = TokenShards.open(data, "train")
+    check_carried(shards, model, "pack it with the model's own")
     return shards
 
 

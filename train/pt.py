@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenizer.open import vocabulary_file
+from tokenizer.model import vocabulary_file
 from tokenizer.shards import TokenShards
 from train import parallel
 from train.data import Order, accumulation, check_enough

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,8 +14,10 @@ from tokenizers import Tokenizer
 
 from tests.tokenizer.conftest import SENTENCES
 from tokenizer.byte_encode import ByteLevelEncoder
-from tokenizer.open import load_encoder, vocabulary_file
+from tokenizer.model import vocabulary_file
+from tokenizer.open import check_carried, load_encoder
 from workbench.errors import InputError
+from workbench.files import sha256_file
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +66,22 @@ def test_null_is_empty(folder: Path) -> None:
     found = load_encoder(vocabulary_file(folder)).encode(pl.Series([None, "墨"], dtype=pl.String))
     assert found.offsets[1] == 0 and found.offsets[2] == len(found.ids) > 0
     assert found.ids.dtype == np.uint32
+
+
+def test_a_model_must_carry_the_tokenizer_of_the_shards_if_it_carries_one_of_that_kind(
+    folder: Path, tmp_path: Path
+) -> None:
+    file = folder / "tokenizer.json"
+
+    def shards(name: str) -> Any:
+        return SimpleNamespace(folder=tmp_path, tokenizer_file=name, tokenizer_sha256=sha256_file(file))
+
+    own = tmp_path / "model"
+    own.mkdir()
+    check_carried(shards("tokenizer.json"), own, "pack it again")  # it carries none
+    (own / "tokenizer.json").write_bytes(file.read_bytes())
+    check_carried(shards("tokenizer.json"), own, "pack it again")
+    (own / "tokenizer.json").write_bytes(file.read_bytes() + b"\n")
+    check_carried(shards("tokenizer.model"), own, "pack it again")  # of another kind: nothing to compare
+    with pytest.raises(InputError, match="another tokenizer"):
+        check_carried(shards("tokenizer.json"), own, "pack it again")
