@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from workbench.command import Parser, did_you_mean, run
 from workbench.errors import ConfigError, YanmoError
@@ -96,27 +96,12 @@ def command(words: Sequence[str]) -> int:
     if arguments.plan:
         stage.plan(loaded.value, arguments.json)
         return 0
-    from train import parallel
+    from train.summary import print_summary
 
-    try:
-        results = stage.run(loaded, arguments.overwrite)
-    except YanmoError as error:
-        if parallel.first():
-            raise
-        return error.exit_code  # the first process says it
-    if not parallel.first():
-        return 0
-    if arguments.json:
-        emit_json(results)
-    else:
-        from train.summary import print_summary
-
-        print_summary(results)
-    return 0
+    return _ran(lambda: stage.run(loaded, arguments.overwrite), print_summary, as_json=arguments.json)
 
 
 def _pipeline(arguments: argparse.Namespace) -> int:
-    from train import parallel
     from train.pipeline import resolve_pipeline, run_pipeline
     from workbench.config import as_dict, explain
     from workbench.console import emit_json, table
@@ -134,20 +119,24 @@ def _pipeline(arguments: argparse.Namespace) -> int:
             rows = [(key, _word(value), *rest) for key, value, *rest in explain(one)]
             table(("setting", "value", "from", "what it is"), rows, title=name)
         return 0
+    from train.pipeline_scores import print_pipeline
+
+    return _ran(lambda: run_pipeline(plan, overwrite=arguments.overwrite), print_pipeline, as_json=arguments.json)
+
+
+def _ran(run_it: Callable[[], Any], show: Callable[[Any], None], *, as_json: bool) -> int:
+    """Run and tell the results; of several processes the first one speaks, of errors too."""
+    from train import parallel
+    from workbench.console import emit_json
+
     try:
-        results = run_pipeline(plan, overwrite=arguments.overwrite)
+        results = run_it()
     except YanmoError as error:
         if parallel.first():
             raise
         return error.exit_code  # the first process says it
-    if not parallel.first():
-        return 0
-    if arguments.json:
-        emit_json(results)
-    else:
-        from train.pipeline_scores import print_pipeline
-
-        print_pipeline(results)
+    if parallel.first():
+        emit_json(results) if as_json else show(results)
     return 0
 
 

@@ -13,6 +13,7 @@ nothing once the manifest stands, and goes on from the newest complete checkpoin
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -56,7 +57,7 @@ class EvalSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunSettings:
+class RunSettings(ABC):
     """What every stage can be told."""
 
     out: Path
@@ -78,9 +79,9 @@ class RunSettings:
     eval: EvalSettings = section(EvalSettings)
 
     @property
+    @abstractmethod
     def weights(self) -> Path | None:
         """Where the model comes from; None for a fresh one."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

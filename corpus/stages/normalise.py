@@ -75,9 +75,9 @@ class Normalise:
         if new:
             rows = list(new)
             flat = FlatText.of(text.clone().scatter(rows, pl.Series(list(new.values()), dtype=pl.String)))
-        out, changed = self._fold(flat, spaced)
         titles = FlatText.of(batch["title"].fill_null(""))
         title, _ = self._fold(titles, np.zeros(len(titles), np.bool_))
+        out, changed = self._fold(flat, spaced)  # last, so that the next step finds the text decoded
         return batch.with_columns(
             out.alias("text"),
             title.alias("title"),

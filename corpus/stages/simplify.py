@@ -35,8 +35,8 @@ class Simplify:
 
     def mark(self, batch: pl.DataFrame, desk: Path) -> pl.DataFrame:
         """Rewrite ``text`` and ``title``; add how many characters could change."""
-        text, counts = self._convert(batch["text"])
         title, _ = self._convert(batch["title"])
+        text, counts = self._convert(batch["text"])  # last, so that the next step finds the text decoded
         return batch.with_columns(text, title, pl.Series("simplified_chars", counts, dtype=pl.UInt32))
 
     def _convert(self, texts: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:

@@ -8,11 +8,8 @@ thought is few-shot as the paper's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from corpus.sources.benchmarks import Item
-from eval.tasks.base import Asked, Question, Task
-from eval.tasks.choice import Style, Thought, ask, judge_letter
+from eval.tasks.base import Task
+from eval.tasks.choice import Style, Thought, asking, judge_letter
 
 MEDICAL = ("basic_medicine", "clinical_medicine", "physician")
 
@@ -92,11 +89,7 @@ THOUGHT = Thought(
     lambda item: f"\n答案：让我们一步一步思考，\n{item.more.get('explanation', '')}\n所以答案是{item.answer}。",
     ("\n\n",),
 )
-
-
-def question(item: Item, shots: Sequence[Item], asked: Asked) -> Question:
-    """Return an item as a question."""
-    return ask(item, shots, asked, STYLES.get(asked.protocol, STYLES["official"]), THOUGHT)
+question = asking(STYLES, THOUGHT)
 
 
 TASK = Task(

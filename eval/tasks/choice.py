@@ -7,11 +7,11 @@ score that moves long before a small model leaves chance on letters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from corpus.sources.benchmarks import Item
-from eval.tasks.base import LETTERS, Asked, Judged, Judging, Prompt, Question
+from eval.tasks.base import LETTERS, Ask, Asked, Judged, Judging, Prompt, Question
 
 COT_TOKENS = 512
 
@@ -37,6 +37,15 @@ class Thought:
     label: str  # after the choices of the question
     shot: Callable[[Item], str]  # the answer of an exemplar, after its choices
     stop: tuple[str, ...]
+
+
+def asking(styles: Mapping[str, Style], thought: Thought) -> Ask:
+    """Return how a task asks: each protocol in its style; one that only a chain of thought has, in the official one."""
+
+    def question(item: Item, shots: Sequence[Item], asked: Asked) -> Question:
+        return ask(item, shots, asked, styles.get(asked.protocol, styles["official"]), thought)
+
+    return question
 
 
 def ask(item: Item, shots: Sequence[Item], asked: Asked, style: Style, thought: Thought | None) -> Question:

@@ -7,11 +7,8 @@ exemplar first. lm-eval: no 题目：, a space after 答案：. qwen: no head, �
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from corpus.sources.benchmarks import Item
-from eval.tasks.base import Asked, Question, Task
-from eval.tasks.choice import Style, Thought, ask, judge_letter
+from eval.tasks.base import Task
+from eval.tasks.choice import Style, Thought, asking, judge_letter
 
 MEDICAL = (
     "anatomy",
@@ -113,11 +110,7 @@ THOUGHT = Thought(
     lambda item: f"\n答案是：{item.answer}",
     ("\n题目：",),
 )
-
-
-def question(item: Item, shots: Sequence[Item], asked: Asked) -> Question:
-    """Return an item as a question."""
-    return ask(item, shots, asked, STYLES.get(asked.protocol, STYLES["official"]), THOUGHT)
+question = asking(STYLES, THOUGHT)
 
 
 TASK = Task(

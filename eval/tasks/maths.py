@@ -9,6 +9,7 @@ shown beside it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from corpus.sources.benchmarks import Item
 from eval.tasks import exemplars
@@ -52,10 +53,10 @@ TASK = Task(
     ask=question,
     judge=judge,
 )
-MATH500 = Task(
+MATH500 = replace(
+    TASK,
     id="math500",
     name="MATH-500",
-    readers=("math",),
     keeps="math500",
     files="math/math500.jsonl",
     source="openai/prm800k on GitHub (math_splits/test.jsonl)",
@@ -63,13 +64,4 @@ MATH500 = Task(
     digests={
         "test": "7deab9d4b6523028a498782c0e0d8041ff146f15c990cd1b6c95f96da6178093",
     },
-    splits=("test",),
-    shots=4,
-    protocols=("official", "lm-eval"),
-    formats=("generate",),
-    modes=("cot",),
-    mean="micro",
-    exemplars=None,
-    ask=question,
-    judge=judge,
 )

@@ -6,11 +6,8 @@ lm-eval: one space, the question stripped. qwen: "Question: " before each questi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from corpus.sources.benchmarks import Item
-from eval.tasks.base import Asked, Question, Task
-from eval.tasks.choice import Style, Thought, ask, judge_letter
+from eval.tasks.base import Task
+from eval.tasks.choice import Style, Thought, asking, judge_letter
 
 MEDICAL = (
     "anatomy",
@@ -45,11 +42,7 @@ THOUGHT = Thought(
     lambda item: f"\nAnswer: The answer is ({item.answer}).",
     ("\n\n\n", "\nQuestion:"),
 )
-
-
-def question(item: Item, shots: Sequence[Item], asked: Asked) -> Question:
-    """Return an item as a question."""
-    return ask(item, shots, asked, STYLES.get(asked.protocol, STYLES["official"]), THOUGHT)
+question = asking(STYLES, THOUGHT)
 
 
 TASK = Task(

@@ -12,7 +12,6 @@ middle is one document in hundreds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -29,7 +28,9 @@ from workbench.config import at_least, setting
 from workbench.console import note
 
 MODEL = "judge.bin"
+EPOCHS, RATE = 15, 0.5  # of a few hundred examples; slower learning would need 60 passes for the same
 _NEEDS = ("id", "sensitive_score", "sensitive_hits")
+_SCHEMA = {"doc": pl.UInt64, "key": pl.UInt64, "sensitive_score": pl.Float32, "sensitive_hits": pl.UInt32}
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class SensitiveJudge:
         if self.model is not None:
             load_scorer(str(self.model))
             return
-        rows = pl.concat([pl.DataFrame(schema=_SCHEMA), *_scored(survivors)])
+        rows = _scored(survivors)
         below = rows.filter(pl.col("sensitive_score") < self.ordinary)
         sensitive = rows.filter(pl.col("sensitive_score") >= self.certain).head(self.examples)
         wanted = len(sensitive)
@@ -83,15 +84,10 @@ class SensitiveJudge:
         return batch.with_columns(judged)
 
 
-EPOCHS, RATE = 15, 0.5  # of a few hundred examples; slower learning would need 60 passes for the same
-_SCHEMA = {"doc": pl.UInt64, "key": pl.UInt64, "sensitive_score": pl.Float32, "sensitive_hits": pl.UInt32}
-
-
-def _scored(survivors: Survivors) -> Iterator[pl.DataFrame]:
-    """Yield the documents' scores in an order that is the same on every machine: by the hash of the id."""
+def _scored(survivors: Survivors) -> pl.DataFrame:
+    """Return the documents' scores in an order that is the same on every machine: by the hash of the id."""
     parts = [
         batch.with_columns(keys_of(batch["id"])).select(list(_SCHEMA))
         for batch in survivors.each(list(_NEEDS), said="choose examples")
     ]
-    if parts:
-        yield pl.concat(parts).sort("key", "doc")
+    return pl.concat([pl.DataFrame(schema=_SCHEMA), *parts]).sort("key", "doc")
