@@ -46,6 +46,13 @@ class FlatText:
         _keep(texts, flat)
         return flat
 
+    def rows(self, rows: NDArray[np.int64]) -> FlatText:
+        """Return some of the documents."""
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[rows])])
+        chars = np.empty(int(offsets[-1]), np.uint32)
+        gather(self.chars, self.offsets, rows, chars)
+        return FlatText(chars, offsets)
+
     def to_series(self, name: str = "text") -> pl.Series:
         """Encode back to a polars string column of shape (documents,)."""
         utf8, byte_offsets = self._encoded()
@@ -89,6 +96,16 @@ def utf8_buffers(texts: pl.Series) -> tuple[NDArray[np.uint8], Offsets]:
     offsets = np.frombuffer(offsets_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
     utf8 = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
     return utf8[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+@compiled
+def gather(chars: CodePoints, offsets: Offsets, rows: NDArray[np.int64], out: CodePoints) -> None:
+    """Copy the characters of some documents."""
+    n = 0
+    for i in rows:
+        for k in range(offsets[i], offsets[i + 1]):
+            out[n] = chars[k]
+            n += 1
 
 
 @compiled

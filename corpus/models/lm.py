@@ -32,8 +32,8 @@ from corpus.models.record import NGRAM_KIND, made_before, model_path, write_reco
 from corpus.ngram import estimate, write_binary
 from corpus.ngram.model import MIN_MEMORY, thresholds
 from corpus.ngram.program import estimate_by_program, find_program
+from corpus.ngram.scorer import load_kenlm
 from corpus.spacing import spaced
-from corpus.stages.perplexity import load_model
 from workbench import manifest
 from workbench.console import note, progress, table
 from workbench.errors import ConfigError, InputError
@@ -227,14 +227,12 @@ def held_out_score(model: Path, texts: list[str]) -> dict[str, Any]:
     counts = {"documents": len(texts), "characters": sum((len(text) + 1) // 2 for text in texts)}
     if not texts:
         return {**counts, "unknown_characters": 0, "perplexity": None, "bits_per_character": None}
-    load_model.cache_clear()  # the file may be a new one under an old name
-    loaded = load_model(str(model))
+    loaded = load_kenlm(model)
     total = sum(loaded.score(text) for text in texts)
     codes, times = np.unique(FlatText.of(pl.Series(texts)).chars, return_counts=True)
     pairs = zip(codes.tolist(), times.tolist(), strict=True)
     unknown = sum(n for code, n in pairs if code != ord(" ") and chr(code) not in loaded)
     tokens = counts["characters"] + counts["documents"]
-    load_model.cache_clear()
     return {
         **counts,
         "unknown_characters": unknown,

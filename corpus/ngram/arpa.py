@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from corpus.flat import CodePoints, FlatText, Offsets, utf8_buffers
 from corpus.ngram.counts import SPECIALS
 from corpus.ngram.smoothing import Floats, Smoothed
-from corpus.ngram.trie import Trie, parents
+from corpus.ngram.trie import Trie, kept
 from workbench.compiled import compiled
 from workbench.errors import OutputError
 from workbench.files import atomic_path
@@ -111,29 +111,22 @@ def _lines(trie: Trie, smoothed: Smoothed, k: int, limit: int, words: Strings) -
     level = trie.levels[k]
     longest = int(np.diff(words.offsets).max()) + 1
     out = np.empty(BLOCK * (longest * (k + 1) + 2 * 24), np.uint8)  # a float32 takes at most 15 characters
-    for begin in range(0, level.size, BLOCK):
-        rows = np.arange(begin, min(begin + BLOCK, level.size), dtype=np.int64)
-        if k:
-            rows = rows[level.raw[begin : begin + len(rows)] > limit]
-        if not len(rows):
-            continue
+    for rows, tokens in kept(trie, k, limit, BLOCK):
         probability = _decimals(smoothed.probability[rows])
         backoff = _decimals(np.empty(0, np.float32) if level.highest else smoothed.backoff[rows])
-        tokens = np.empty((len(rows), k + 1), np.uint32)
-        for d in range(k + 1):  # from the first token on, one level down each time
-            tokens[:, d] = trie.levels[k - d].word[rows]
-            if d < k:
-                lower = np.empty_like(rows)
-                parents(trie.levels[k - d - 1].child, rows, lower)
-                rows = lower
         length = join(tokens, words, probability, backoff, out)
         yield out[:length].data
 
 
 def _decimals(linear: Floats) -> Strings:
+    return Strings(*utf8_buffers(pl.Series(logarithms(linear)).cast(pl.String)))
+
+
+def logarithms(linear: Floats) -> Floats:
+    """Return log10 of probabilities or backoffs, as lmplz writes it."""
     logs = np.empty_like(linear)
     log10(linear, logs)
-    return Strings(*utf8_buffers(pl.Series(logs).cast(pl.String)))
+    return logs
 
 
 @compiled

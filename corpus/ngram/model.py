@@ -7,7 +7,7 @@ n-grams) at order 5 take 2.0 CPU-s and 210 MB, and 1.5 CPU-s to write; lmplz tak
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from typing import Any
 from corpus.flat import CodePoints, FlatText
 from corpus.ngram import arpa
 from corpus.ngram.counts import MAX_ORDER, SPECIALS, WHITE_SPACE, Counter, flat_batches
+from corpus.ngram.query import Ngrams, QueryTable
 from corpus.ngram.scratch import Scratch
 from corpus.ngram.smoothing import Discount, Smoothed, smooth
-from corpus.ngram.trie import Trie, build
+from corpus.ngram.trie import Trie, build, kept
 from workbench.errors import ConfigError, InputError
 
 DEFAULT_MEMORY = 2 << 30
@@ -53,6 +54,16 @@ class NgramModel:
             OutputError: If it cannot be written.
         """
         arpa.write_arpa(path, self.trie, self.smoothed, self.prune, self.vocabulary)
+
+    def query_table(self) -> QueryTable:
+        """Return the model ready to score, with KenLM's scores of the ARPA file."""
+        return QueryTable.of(self.vocabulary, [self._ngrams(k) for k in range(self.order)])
+
+    def _ngrams(self, k: int) -> Iterator[Ngrams]:
+        found = self.smoothed[k]
+        for rows, tokens in kept(self.trie, k, self.prune[k], arpa.BLOCK):
+            backoff = arpa.logarithms(found.backoff[rows] if len(found.backoff) else found.backoff)
+            yield Ngrams(tokens, arpa.logarithms(found.probability[rows]), backoff)
 
     def summary(self) -> dict[str, Any]:
         """Return what a manifest keeps of it: sizes, discounts, fall-backs."""

@@ -8,7 +8,7 @@ The adjusted count of modified Kneser-Ney, how many distinct tokens precede an n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ from corpus.ngram.counts import BOS
 from corpus.ngram.runs import FIELD, Counts, Run
 from corpus.ngram.scratch import Scratch
 from workbench.compiled import compiled
+
+Tokens = NDArray[np.uint32]  # ids of n-grams, the first token first, shape (n-grams, order)
 
 
 class Level(NamedTuple):
@@ -111,6 +113,36 @@ def adjusted(level: Level, i: int) -> int:
     if level.highest or level.word[i] == BOS:
         return int(np.int64(level.raw[i]))
     return int(np.int64(level.child[i + 1]) - np.int64(level.child[i]))
+
+
+def kept(trie: Trie, k: int, limit: int, block: int) -> Iterator[tuple[NDArray[np.int64], Tokens]]:
+    """Yield the n-grams of order k + 1 that are not pruned, a block at a time: their rows in the level, their tokens.
+
+    Args:
+        trie: The n-grams.
+        k: Number of the level; level 0 is never pruned.
+        limit: Raw count up to which an n-gram is pruned.
+        block: Rows looked at at a time.
+
+    Yields:
+        Rows, shape (n,), and ids of the tokens, the first first, shape (n, k + 1).
+    """
+    level = trie.levels[k]
+    for begin in range(0, level.size, block):
+        rows = np.arange(begin, min(begin + block, level.size), dtype=np.int64)
+        if k:
+            rows = rows[level.raw[begin : begin + len(rows)] > limit]
+        if not len(rows):
+            continue
+        tokens = np.empty((len(rows), k + 1), np.uint32)
+        at = rows
+        for d in range(k + 1):  # from the first token on, one level down each time
+            tokens[:, d] = trie.levels[k - d].word[at]
+            if d < k:
+                lower = np.empty_like(at)
+                parents(trie.levels[k - d - 1].child, at, lower)
+                at = lower
+        yield rows, tokens
 
 
 @compiled

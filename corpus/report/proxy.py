@@ -18,7 +18,6 @@ parts of a bucket); ``corpus build --no-proxy`` leaves it out.
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -35,7 +34,6 @@ from corpus.ngram.counts import SPECIALS
 from corpus.rows import BUCKETS
 from corpus.sampling import keys_of
 from corpus.spacing import spaced
-from corpus.stages.perplexity import load_model
 
 ORDER = 3
 MODELS = 2  # a bucket
@@ -85,15 +83,15 @@ def _judge(kept: Sequence[Path], domains: Sequence[str]) -> dict[str, Any]:
         return {"skipped": f"{found}; {LEAST_CHARS:,} are needed"}
     texts = _texts(kept, pl.concat([held, sample.select(held.columns)]))
     held, sample = (part.join(texts, on="id", maintain_order="left") for part in (held, sample))
-    tried, tokens = spaced(FlatText.of(held["text"]), DOCUMENT_CHARS)
+    tried, tokens = _beginnings(held["text"])
     samples = {
-        (bucket, n): _beginnings(sample.filter((pl.col("bucket") == bucket) & (pl.col("model") == n))["text"])
+        (bucket, n): _beginnings(sample.filter((pl.col("bucket") == bucket) & (pl.col("model") == n))["text"])[0]
         for bucket in BUCKETS
         for n in range(MODELS)
     }
     train_chars = min(len(flat.chars) for flat in samples.values())
     models = {key: _learn(_cut(flat, train_chars), tried) for key, flat in samples.items()}
-    bits, unseen = _bits(models, FlatText.of(pl.Series(tried, dtype=pl.String)))
+    bits, unseen = _bits(models, tried)
     chars = tokens.astype(np.float64) + 1  # and the end of the text, which is predicted too
     mean = {bucket: np.mean([bits[bucket, n] for n in range(MODELS)], axis=0) for bucket in BUCKETS}
     each = np.array([[bits[bucket, n].sum() / chars.sum() for n in range(MODELS)] for bucket in BUCKETS])
@@ -188,10 +186,10 @@ def _texts(kept: Sequence[Path], rows: pl.DataFrame) -> pl.DataFrame:
     return scan.filter(pl.col("id").is_in(ids)).select("id", "text").collect()
 
 
-def _beginnings(texts: pl.Series) -> FlatText:
-    """Return the characters of each text that count, without white space."""
-    heads, _ = spaced(FlatText.of(texts), DOCUMENT_CHARS)
-    return FlatText.of(pl.Series(heads, dtype=pl.String).str.replace_all(" ", "", literal=True))
+def _beginnings(texts: pl.Series) -> tuple[FlatText, NDArray[np.int64]]:
+    """Return the characters of each text that count, without white space, and how many they are."""
+    heads, tokens = spaced(FlatText.of(texts), DOCUMENT_CHARS)
+    return FlatText.of(pl.Series(heads, dtype=pl.String).str.replace_all(" ", "", literal=True)), tokens
 
 
 def _cut(flat: FlatText, chars: int) -> FlatText:
@@ -200,15 +198,10 @@ def _cut(flat: FlatText, chars: int) -> FlatText:
     return FlatText(flat.chars[:chars], ends[: int(np.searchsorted(ends, chars)) + 1])
 
 
-def _learn(sample: FlatText, tried: Sequence[str]) -> _Model:
-    """Estimate a model and score the held-out texts, spaced, with it."""
+def _learn(sample: FlatText, tried: FlatText) -> _Model:
+    """Estimate a model and score the held-out texts with it."""
     model = estimate([sample], order=ORDER)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bucket.arpa"
-        model.write_arpa(path)
-        scorer = load_model(str(path))
-        scores = np.array([scorer.score(text) for text in tried])
-    return _Model(scores, model.vocabulary[SPECIALS:].copy())
+    return _Model(model.query_table().score(tried)[0].astype(np.float64), model.vocabulary[SPECIALS:].copy())
 
 
 def _bits(models: Mapping[_Key, _Model], tried: FlatText) -> tuple[dict[_Key, Bits], dict[_Key, int]]:
@@ -218,7 +211,7 @@ def _bits(models: Mapping[_Key, _Model], tried: FlatText) -> tuple[dict[_Key, Bi
     models and of the held-out text together, so that every model's probabilities add up to 1 over the same characters.
     """
     letters = np.unique(tried.chars)
-    everything = np.unique(np.concatenate([letters[letters != 32], *(one.alphabet for one in models.values())]))
+    everything = np.unique(np.concatenate([letters, *(one.alphabet for one in models.values())]))
     bits, unseen = {}, {}
     for key, model in models.items():
         lacking = np.zeros(0x110000, np.int64)
