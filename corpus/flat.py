@@ -7,6 +7,7 @@ the same column, so the last one decoded or encoded is kept: to see that a colum
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -53,6 +54,18 @@ class FlatText:
         gather(self.chars, self.offsets, rows, chars)
         return FlatText(chars, offsets)
 
+    def replaced(self, new: Mapping[int, str]) -> FlatText:
+        """Return the documents with some of them, by number, as other texts."""
+        rows = sorted(new)
+        fresh = FlatText.of(pl.Series([new[row] for row in rows], dtype=pl.String))
+        pieces, at = [], 0
+        for n, row in enumerate(rows):
+            pieces += [self.chars[at : self.offsets[row]], fresh.chars[fresh.offsets[n] : fresh.offsets[n + 1]]]
+            at = int(self.offsets[row + 1])
+        lengths = self.lengths
+        lengths[rows] = fresh.lengths
+        return FlatText(np.concatenate([*pieces, self.chars[at:]]), np.concatenate([[0], np.cumsum(lengths)]))
+
     def to_series(self, name: str = "text") -> pl.Series:
         """Encode back to a polars string column of shape (documents,)."""
         utf8, byte_offsets = self._encoded()
@@ -87,6 +100,17 @@ class FlatText:
     def document(self, i: int) -> str:
         """Return document i as a Python string."""
         return self.chars[self.offsets[i] : self.offsets[i + 1]].tobytes().decode("utf-32-le")
+
+
+def rewritten(texts: pl.Series, new: Mapping[int, str]) -> pl.Series:
+    """Return a column with some of its texts, by number, as others; it stays decoded, so only those are decoded."""
+    if not new:
+        return texts
+    flat = FlatText.of(texts).replaced(new)
+    rows = sorted(new)
+    out = texts.clone().scatter(rows, pl.Series([new[row] for row in rows], dtype=pl.String))  # it writes into texts
+    _keep(out, flat)
+    return out
 
 
 def utf8_buffers(texts: pl.Series) -> tuple[NDArray[np.uint8], Offsets]:

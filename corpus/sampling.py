@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
-import xxhash
+from numpy.typing import NDArray
+
+from corpus.flat import Offsets, utf8_buffers
+from workbench.compiled import compiled
 
 if TYPE_CHECKING:  # the package of stages imports this module
     from corpus.stages.base import Survivors
@@ -14,7 +18,22 @@ if TYPE_CHECKING:  # the package of stages imports this module
 
 def keys_of(ids: pl.Series) -> pl.Series:
     """Return a 64-bit key of each id; its order is the order of the sample, its lowest bit the half."""
-    return pl.Series("key", [xxhash.xxh3_64_intdigest(one) for one in ids.cast(pl.Binary).to_list()], dtype=pl.UInt64)
+    utf8, offsets = utf8_buffers(ids)
+    keys = np.empty(len(ids), np.uint64)
+    hash_each(utf8, offsets, keys)
+    return pl.Series("key", keys)
+
+
+@compiled
+def hash_each(utf8: NDArray[np.uint8], offsets: Offsets, keys: NDArray[np.uint64]) -> None:
+    """Hash strings: FNV-1a with the finaliser of MurmurHash3, so that every bit of a key depends on every byte."""
+    for i in range(len(keys)):
+        key = np.uint64(0xCBF29CE484222325)
+        for k in range(offsets[i], offsets[i + 1]):
+            key = (key ^ np.uint64(utf8[k])) * np.uint64(0x100000001B3)
+        key = (key ^ key >> np.uint64(33)) * np.uint64(0xFF51AFD7ED558CCD)
+        key = (key ^ key >> np.uint64(33)) * np.uint64(0xC4CEB9FE1A85EC53)
+        keys[i] = key ^ key >> np.uint64(33)
 
 
 def half_of(ids: pl.Series) -> pl.Series:

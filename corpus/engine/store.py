@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from corpus.rows import VERDICT
 from workbench.files import atomic_path, read_json, write_json
@@ -59,12 +60,11 @@ class Store:
         frame = pl.DataFrame()
         for number in range(before):
             path = self.path(number, shard)
-            here = [name for name in pl.read_ipc_schema(path) if name in wanted or name == "stage"]
-            if not here:
+            part = _read(path, wanted | {"stage"})
+            if not part.width:
                 continue
-            part = pl.read_ipc(path, columns=here)
             frame = frame.drop(part.columns, strict=False).hstack(part) if frame.width else part
-            if "stage" in here:
+            if "stage" in part.columns and part["stage"].null_count() < len(part):
                 frame = frame.filter(pl.col("stage").is_null())
         return frame.select("doc", *(name for name in names if name != "doc"))
 
@@ -72,7 +72,7 @@ class Store:
         """Yield the documents of a shard with all their columns: for each pass those it rejected, at last the kept."""
         frame = pl.DataFrame()
         for number in range(passes):
-            part = pl.read_ipc(self.path(number, shard))
+            part = _read(self.path(number, shard))
             if frame.width:
                 part = frame.drop(part.columns, strict=False).hstack(part)
             if "stage" not in part.columns:
@@ -80,3 +80,16 @@ class Store:
             yield part.filter(pl.col("stage").is_not_null())
             frame = part.filter(pl.col("stage").is_null())
         yield frame
+
+
+def _read(path: Path, names: set[str] | None = None) -> pl.DataFrame:
+    """Read columns of a file, those of the names that it has; by pyarrow, in half the time of polars' own reader."""
+    with pa.memory_map(str(path)) as mapped:
+        have = pa.ipc.open_file(mapped).schema.names
+        fields = [n for n, name in enumerate(have) if names is None or name in names]
+        if not fields:
+            return pl.DataFrame()
+        table = pa.ipc.open_file(mapped, options=pa.ipc.IpcReadOptions(included_fields=fields)).read_all()
+    frame = pl.from_arrow(table, rechunk=False)
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -13,8 +13,9 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,25 @@ def end_of_object(buffer: bytes, start: int) -> int:
 class Objects:
     """Parsed objects with their byte offsets, and what could not be parsed."""
 
-    found: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
+    offsets_of: Callable[[], list[int]] | None = None  # finds the offsets, which few ask for; None: they are known
+    known: list[int] = field(default_factory=list)
+
+    def add(self, offset: int, record: dict[str, Any]) -> None:
+        """Append an object."""
+        self.records.append(record)
+        self.known.append(offset)
+
+    @cached_property
+    def offsets(self) -> list[int]:
+        """Return the offset of each object's opening brace."""
+        return self.known if self.offsets_of is None else self.offsets_of()
+
+    @property
+    def found(self) -> list[tuple[int, dict[str, Any]]]:
+        """Return the objects, each with its offset."""
+        return list(zip(self.offsets, self.records, strict=True))
 
 
 def read_objects(span: Span, unpacked: io.BufferedReader | None = None) -> Iterator[Objects]:
@@ -176,18 +194,24 @@ def _parse(piece: bytes, offset: int, file: Path, is_array: bool, is_last: bool)
     if not body:
         return out
     between = _BETWEEN if is_array else _BETWEEN_LINES
-    starts = [0, *(m.start(1) for m in between.finditer(body))]
     if is_array:
         try:
             values = orjson.loads(b"[" + body + b"]")
         except ValueError:
             values = None
-        if values is not None and len(values) == len(starts) and all(isinstance(v, dict) for v in values):
-            out.found = [(offset + start + s, v) for s, v in zip(starts, values, strict=True)]
+        if values is not None and all(type(value) is dict for value in values):
+            out.records, out.offsets_of = values, lambda: _places(body, offset + start, between, len(values))
             return out
+    starts = [0, *(m.start(1) for m in between.finditer(body))]
     for begin, stop in zip(starts, [*starts[1:], len(body)], strict=True):
         _recover(body[begin:stop], offset + start + begin, str(file), out)
     return out
+
+
+def _places(body: bytes, offset: int, between: re.Pattern[bytes], number: int) -> list[int]:
+    """Return where the records of a parsed piece begin; that of the piece where they hold objects themselves."""
+    starts = [offset, *(offset + m.start(1) for m in between.finditer(body))]
+    return starts if len(starts) == number else [offset] * number
 
 
 def _recover(piece: bytes, place: int, file: str, out: Objects) -> None:
@@ -195,7 +219,7 @@ def _recover(piece: bytes, place: int, file: str, out: Objects) -> None:
     while piece := piece.rstrip(b", \t\r\n\x00"):
         value, length, cause = _parse_one(piece)
         if isinstance(value, dict):
-            out.found.append((place, value))
+            out.add(place, value)
         else:
             inside = _START.search(piece, 1)  # a record that was cut off runs into the next one
             length = inside.start() if inside else len(piece)

@@ -64,7 +64,7 @@ def read_nested(stream: io.BufferedReader, span: Span) -> Iterator[Objects]:
             while (end := end_of_object(buffer, place)) > 0:
                 begin = buffer.index(b"{", place)
                 try:
-                    out.found.append((base + begin, orjson.loads(buffer[begin:end])))
+                    out.add(base + begin, orjson.loads(buffer[begin:end]))
                     place = end
                 except ValueError as error:
                     out.unreadable.append(Unreadable(file, base + begin, f"not JSON ({error})"))

@@ -6,12 +6,13 @@ document's id is ``wudao/<uniqueKey>``, its domain ``dataType`` verbatim. (Yuan 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from corpus.sources.base import Chunk, Span, Unreadable, cut_by_bytes
-from corpus.sources.json_records import read_objects
+from corpus.sources.json_records import Objects, read_objects
 from workbench.errors import InputError
 
 
@@ -45,15 +46,29 @@ class WuDao:
         """Read the records that begin in a span."""
         for objects in read_objects(span):
             chunk = Chunk(unreadable=list(objects.unreadable))
-            for offset, record in objects.found:
-                content = record.get("content")
-                if not isinstance(content, str):
-                    cause = (
-                        "no content" if "content" not in record else f"content is {type(content).__name__}, not text"
-                    )
-                    chunk.unreadable.append(Unreadable(str(span.file), offset, cause))
-                    continue
-                key = record.get("uniqueKey") or record.get("id")
-                key = str(key) if isinstance(key, str | int) else f"{span.file.stem}@{offset}"
-                chunk.add(key, content, str(record.get("title") or ""), str(record.get("dataType") or ""))
+            texts: list[Any] = [record.get("content") for record in objects.records]
+            keys: list[Any] = [record.get("uniqueKey") or record.get("id") for record in objects.records]
+            if all(type(text) is str for text in texts) and all(type(key) in (str, int) for key in keys):
+                chunk.keys, chunk.texts = list(map(str, keys)), texts
+                chunk.titles = [_label(record, "title") for record in objects.records]
+                chunk.domains = [_label(record, "dataType") for record in objects.records]
+            else:
+                _add_each(chunk, objects, span.file)
             yield chunk
+
+
+def _label(record: Mapping[str, Any], name: str) -> str:
+    return str(record.get(name) or "")
+
+
+def _add_each(chunk: Chunk, objects: Objects, file: Path) -> None:
+    """Add records of which some lack their text or key; those without text are told, the others get a key."""
+    for offset, record in objects.found:
+        content = record.get("content")
+        if not isinstance(content, str):
+            cause = "no content" if "content" not in record else f"content is {type(content).__name__}, not text"
+            chunk.unreadable.append(Unreadable(str(file), offset, cause))
+            continue
+        key = record.get("uniqueKey") or record.get("id")
+        key = str(key) if isinstance(key, str | int) else f"{file.stem}@{offset}"
+        chunk.add(key, content, _label(record, "title"), _label(record, "dataType"))

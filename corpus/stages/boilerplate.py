@@ -17,6 +17,8 @@ from typing import ClassVar
 
 import polars as pl
 
+from corpus.flat import rewritten
+
 TRIGGERS = (
     "编辑", "责编", "校对", "原标题", "点击", "转载", "来源", "出处", "关注", "二维码", "公众号", "客户端", "扫码", "上一篇",
     "下一篇", "上一页", "下一页", "首页", "相关阅读", "推荐阅读", "分享到", "打印", "收藏", "网站地图", "版权", "章节", "本站",
@@ -69,11 +71,11 @@ class Boilerplate:
         suspect = (lines["line"].str.len_chars() <= MAX_ADVERT) & lines["line"].str.contains_any(list(TRIGGERS))
         found: dict[int, set[str]] = {}
         keep = [True] * len(lines)
-        for n in suspect.arg_true().to_list():
-            kind = kind_of(lines["line"][n])
+        for n, row, line in lines.with_row_index().filter(suspect).iter_rows():
+            kind = kind_of(line)
             if kind:
                 keep[n] = False
-                found.setdefault(lines["row"][n], set()).add(kind)
+                found.setdefault(row, set()).add(kind)
         touched = pl.Series("row", list(found), dtype=rows.dtype).to_frame()
         left = lines.filter(pl.Series(keep, dtype=pl.Boolean)).join(
             touched, on="row", how="semi", maintain_order="left"
@@ -90,7 +92,7 @@ class Boilerplate:
                 new[row] = whole[: max(0, len(whole) - TAIL_CHARS) + tail.start()].rstrip()
                 found.setdefault(row, set()).add("editor")
         before = text.str.len_chars()
-        out = text.scatter(list(new), list(new.values())) if new else text  # scatter writes into text itself
+        out = rewritten(text, new)
         kinds = [",".join(sorted(found[row])) if row in found else "" for row in range(len(text))]
         return batch.with_columns(
             out,

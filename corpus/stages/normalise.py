@@ -66,15 +66,16 @@ class Normalise:
         suspect = high > self.mojibake_share * np.maximum(flat.lengths, 1)
         new: dict[int, str] = {}
         repaired = np.zeros(len(flat), np.bool_)
-        for i in np.flatnonzero(suspect).tolist():
-            mended = repair_mojibake(text[i])
-            if mended != text[i]:
+        rows = np.flatnonzero(suspect)
+        for i, one in zip(rows.tolist(), text.gather(rows).to_list(), strict=True):
+            mended = repair_mojibake(one)
+            if mended != one:
                 new[i], repaired[i] = mended, True
-        for i in _marked_up(text, np.flatnonzero(markup)):
-            new[i] = _plain(new.get(i) or text[i])
+        marked = _marked_up(text, np.flatnonzero(markup))
+        for i, one in zip(marked, text.gather(marked).to_list(), strict=True):
+            new[i] = _plain(new.get(i) or one)
         if new:
-            rows = list(new)
-            flat = FlatText.of(text.clone().scatter(rows, pl.Series(list(new.values()), dtype=pl.String)))
+            flat = flat.replaced(new)
         titles = FlatText.of(batch["title"].fill_null(""))
         title, _ = self._fold(titles, np.zeros(len(titles), np.bool_))
         out, changed = self._fold(flat, spaced)  # last, so that the next step finds the text decoded

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from corpus.flat import CodePoints, FlatText, Offsets
+from corpus.flat import CodePoints, FlatText, Offsets, rewritten
 from workbench.compiled import compiled
 from workbench.config import setting
 
@@ -174,16 +174,19 @@ class Private:
             find_places(flat.chars, flat.offsets, _lead_table(), self.medical, places)
         places = places[:count]
         rows, firsts = np.unique(places[:, 0], return_index=True)
+        windows, ends = places[:, 1:].tolist(), [*firsts[1:].tolist(), count]
         masks = [0] * len(flat)
         kinds = [""] * len(flat)
         new: dict[int, str] = {}
-        for row, group in zip(rows.tolist(), np.split(places[:, 1:], firsts[1:]), strict=False):  # split of none is one
-            masked, found = mask_windows(text[row], group.tolist(), medical=self.medical)
+        for row, one, first, end in zip(
+            rows.tolist(), text.gather(rows).to_list(), firsts.tolist(), ends, strict=False
+        ):
+            masked, found = mask_windows(one, windows[first:end], medical=self.medical)
             if found:
                 new[row], masks[row] = masked, sum(found.values())
                 kinds[row] = ",".join(f"{kind}:{n}" for kind, n in sorted(found.items()))
         return batch.with_columns(
-            text.clone().scatter(list(new), list(new.values())) if new else text,
+            rewritten(text, new),
             pl.Series("private_masks", masks, dtype=pl.UInt32),
             pl.Series("private_kinds", kinds, dtype=pl.String),
         )

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from corpus.flat import CodePoints, FlatText, Offsets
+from corpus.flat import CodePoints, FlatText, Offsets, rewritten
 from workbench.compiled import compiled
 from workbench.config import setting
 
@@ -48,7 +48,7 @@ class Simplify:
             return texts, counts
         converter = _converter(self.config)
         new = [converter.convert(text) for text in texts.gather(rows).to_list()]
-        return texts.clone().scatter(rows, pl.Series(new, dtype=pl.String)), counts
+        return rewritten(texts, dict(zip(rows.tolist(), new, strict=True))), counts
 
 
 @cache

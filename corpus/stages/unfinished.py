@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from corpus.characters import HAN, LATIN, TRADITIONAL, class_table
-from corpus.flat import CodePoints, FlatText, Offsets
+from corpus.flat import CodePoints, FlatText, Offsets, rewritten
 from workbench.compiled import compiled
 from workbench.config import at_least, setting
 
@@ -47,8 +47,8 @@ class Unfinished:
         find_unfinished(flat.chars, flat.offsets, _kinds(), self.min_stops, self.max_chars, gone)
         rows = np.flatnonzero(gone)
         if len(rows):
-            cut = [text[row][: -int(gone[row])] for row in rows.tolist()]
-            text = text.clone().scatter(rows, pl.Series(cut, dtype=pl.String))
+            ends = zip(rows.tolist(), text.gather(rows).to_list(), (-gone[rows]).tolist(), strict=True)
+            text = rewritten(text, {row: one[:end] for row, one, end in ends})
         return batch.with_columns(text, pl.Series("unfinished_chars", gone, dtype=pl.UInt32))
 
 
