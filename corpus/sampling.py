@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -56,14 +57,25 @@ def sample(
     Returns:
         Numbers of the chosen documents, sorted.
     """
-    parts = []
-    for batch in survivors.each(["id", "domain", "chars"], said="choose a sample"):
-        inside = pl.col("domain").is_in(list(domains)) if domains else pl.lit(value=True)
-        rows = batch.with_columns(keys_of(batch["id"])).filter(~inside if outside else inside)
-        if half is not None:
-            rows = rows.filter(pl.col("key") % 2 == half)
-        parts.append(rows.select("doc", "key", "chars"))
-    if not parts:
-        return pl.Series("doc", [], dtype=pl.UInt64)
-    ordered = pl.concat(parts).sort("key", "doc")
-    return ordered.filter(pl.col("chars").cast(pl.Int64).cum_sum() <= chars)["doc"].sort()
+    inside = pl.col("domain").is_in(list(domains)) if domains else pl.lit(value=True)
+    rows = _in_order(survivors).filter(~inside if outside else inside)
+    if half is not None:
+        rows = rows.filter(pl.col("key") % 2 == half)
+    return rows.filter(pl.col("chars").cast(pl.Int64).cum_sum() <= chars)["doc"].sort()
+
+
+_LAST: list[tuple[weakref.ref[Survivors], pl.DataFrame]] = []
+
+
+def _in_order(survivors: Survivors) -> pl.DataFrame:
+    """Return ``doc``, ``key``, ``domain`` and ``chars`` of all documents by their keys; the last asked for is kept."""
+    if _LAST and _LAST[0][0]() is survivors:
+        return _LAST[0][1]
+    parts = [
+        batch.select("doc", keys_of(batch["id"]), pl.col("domain").cast(pl.Categorical), "chars")
+        for batch in survivors.each(["id", "domain", "chars"], said="choose a sample")
+    ]
+    schema = {"doc": pl.UInt64, "key": pl.UInt64, "domain": pl.Categorical, "chars": pl.UInt32}
+    rows = pl.concat(parts).sort("key", "doc") if parts else pl.DataFrame(schema=schema)
+    _LAST[:] = [(weakref.ref(survivors), rows)]
+    return rows

@@ -85,11 +85,11 @@ class Store:
 def _read(path: Path, names: set[str] | None = None) -> pl.DataFrame:
     """Read columns of a file, those of the names that it has; by pyarrow, in half the time of polars' own reader."""
     with pa.memory_map(str(path)) as mapped:
-        have = pa.ipc.open_file(mapped).schema.names
-        fields = [n for n, name in enumerate(have) if names is None or name in names]
-        if not fields:
-            return pl.DataFrame()
-        table = pa.ipc.open_file(mapped, options=pa.ipc.IpcReadOptions(included_fields=fields)).read_all()
+        table = pa.ipc.open_file(mapped).read_all()  # mapped: what is not selected is not read
+    if names is not None:
+        table = table.select([name for name in table.column_names if name in names])
+    if not table.num_columns:
+        return pl.DataFrame()
     frame = pl.from_arrow(table, rechunk=False)
     assert isinstance(frame, pl.DataFrame)
     return frame

@@ -10,7 +10,7 @@ Cost: 19 million values per CPU-second; no text is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 BINS = 48
 MARGIN = 0.05  # of the range, beyond an outermost threshold
+AT_ONCE = 12  # columns read together: memory stays bounded, and files are opened seldom
 LABELS = 12  # values shown of a label
 NO_SIGNALS = frozenset(
     {"id", "text", "title", "source", "domain", "bucket", "stage", "reason", "detail", "duplicate_of"}
@@ -39,37 +40,37 @@ def measure_signals(
         rejected: Those of the rejected.
         thresholds: By signal: op, value, stage, reason, condition, alone.
     """
-    sides = [pl.scan_parquet(files, hive_partitioning=False) if files else None for files in (kept, rejected)]
-    schema: dict[str, pl.DataType] = {}
-    for side in sides:
-        if side is not None:
-            schema = {**schema, **dict(side.collect_schema())}
     out = []
-    for name, kind in schema.items():
-        if name in NO_SIGNALS:
-            continue
-        if kind.is_numeric():
-            one = _distribution(
-                _numbers(sides[0], name, kind),
-                _numbers(sides[1], name, kind),
-                kind.is_integer(),
-                thresholds.get(name, []),
-            )
+    for name, columns in _columns((kept, rejected)):
+        if columns[0].dtype.is_numeric():
+            whole = columns[0].dtype.is_integer()
+            one = _distribution(_numbers(columns[0]), _numbers(columns[1]), whole, thresholds.get(name, []))
         else:
-            one = _labels(sides, name, kind)
+            one = _labels(columns)
         if one:
             out.append({"signal": name, **one})
     return out
 
 
-def _column(side: pl.LazyFrame | None, name: str, kind: pl.DataType) -> pl.Series:
-    if side is None or name not in side.collect_schema():
-        return pl.Series(name, [], dtype=kind)
-    return side.select(name).collect()[name].drop_nulls()
+def _columns(sides: Sequence[list[Path]]) -> Iterator[tuple[str, list[pl.Series]]]:
+    """Yield each signal with its values that are known, on every side; some columns are read at a time."""
+    scans = [pl.scan_parquet(files, hive_partitioning=False) if files else pl.LazyFrame() for files in sides]
+    schemas = [scan.collect_schema() for scan in scans]
+    kinds = {name: kind for schema in schemas for name, kind in schema.items() if name not in NO_SIGNALS}
+    names = list(kinds)
+    for begin in range(0, len(names), AT_ONCE):
+        some = names[begin : begin + AT_ONCE]
+        frames = [
+            scan.select(name for name in some if name in schema).collect()
+            for scan, schema in zip(scans, schemas, strict=True)
+        ]
+        for name in some:
+            empty = pl.Series(name, [], dtype=kinds[name])
+            yield name, [frame[name].drop_nulls() if name in frame.columns else empty for frame in frames]
 
 
-def _numbers(side: pl.LazyFrame | None, name: str, kind: pl.DataType) -> Values:
-    values: Values = _column(side, name, kind).cast(pl.Float64).to_numpy()
+def _numbers(column: pl.Series) -> Values:
+    values: Values = column.cast(pl.Float64).to_numpy()
     finite: Values = values[np.isfinite(values)]
     return finite
 
@@ -124,15 +125,15 @@ def position(low: float, high: float, log: bool, values: Any) -> Any:
     return np.clip((values - low) / (high - low), 0, 1)
 
 
-def _labels(sides: Sequence[pl.LazyFrame | None], name: str, kind: pl.DataType) -> dict[str, Any] | None:
+def _labels(columns: Sequence[pl.Series]) -> dict[str, Any] | None:
     counts: dict[str, list[int]] = {}
-    for n, side in enumerate(sides):
-        values = _column(side, name, kind)
-        if kind == pl.Boolean:
+    for n, column in enumerate(columns):
+        values = column
+        if values.dtype == pl.Boolean:
             values = values.cast(pl.String)
-        elif kind != pl.String:
+        elif values.dtype != pl.String:
             return None
-        elif name.endswith("_kinds"):  # several to a document: editor,source
+        elif values.name.endswith("_kinds"):  # several to a document: editor,source
             values = values.str.split(",").explode()
         for value, count in values.value_counts().iter_rows():
             if value:

@@ -26,7 +26,7 @@ from workbench.compiled import compiled
 from workbench.config import setting
 
 REACH = 40  # characters of context on either side of a marked place
-MIN_DIGITS = 5
+MIN_DIGITS = 7  # of a run that may be private without a label
 
 PLACEHOLDERS = {
     "email": "<邮箱>",
@@ -119,7 +119,7 @@ _CALL = r"(?:电话|電話|座机|座機|固话|传真|傳真|热线|熱線|联�
 _MORE = r"(?:\s?[/、]\s?[2-9]\d{6,7})*"  # further numbers of the same exchange
 _PROVINCE = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 
-_AT, _LABEL = 1 << 20, 1 << 21  # marks of a place; below them the number of digits in its longest run
+_AT, _LABEL, _DOTS = 1 << 20, 1 << 21, 1 << 22  # marks of a place; below them the digits in its longest run
 _DIGITS = _AT - 1
 
 # Kind, the mark or the digits without which it is not looked for, the pattern with a group "number" (what is masked) and
@@ -138,7 +138,7 @@ _KINDS: tuple[tuple[str, int, re.Pattern[str], Callable[[re.Match[str]], bool]],
         ("landline", 7, rf"{_NOT_IN_NUMBER}(?P<number>[（(]?0(?:10|2\d|[3-9]\d{{2}})[）)]?\s?[\-—－ )）]\s?[2-9]\d{{2,3}}[\s\-]?\d{{4}}(?:\s?(?:-|转)\s?\d{{1,5}})?{_MORE}){_END}", _always),
         ("landline", 7, rf"{_CALL}{_COLON}(?P<number>(?:0(?:10|2\d|[3-9]\d{{2}}))?[2-9]\d{{6,7}}(?:-\d{{1,5}})?{_MORE}){_NO_AMOUNT}{_END}", _always),
         ("plate", _LABEL, rf"(?P<number>[{_PROVINCE}][A-HJ-NP-Z][·•\s]?(?=[A-HJ-NP-Z0-9]*\d)(?:[A-HJ-NP-Z0-9]{{4}}[A-HJ-NP-Z0-9挂学警港澳]|[DF][A-HJ-NP-Z0-9]\d{{4}}|\d{{5}}[DF]))(?![A-Za-z0-9])", _always),
-        ("ip", 5, r"(?<![0-9A-Za-z.\-_/])(?<![vV版第])(?P<number>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?![0-9.]|[\-_/]\d)", _is_ip),
+        ("ip", _DOTS, r"(?<![0-9A-Za-z.\-_/])(?<![vV版第])(?P<number>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?![0-9.]|[\-_/]\d)", _is_ip),
         ("address", _LABEL, r"(?P<number>(?:[\u4e00-\u9fff]{2,8}(?:省|市|区|县|镇|乡|街道))*[\u4e00-\u9fff]{1,8}(?:路|街|大道|巷|弄|胡同|小区|花园|新村)\d{1,5}(?:号院?|弄)(?:[\u4e00-\u9fff]{0,8}?\d{0,3}(?:号楼|栋|幢|座))?\d{0,3}(?:单元)?\d{1,4}室)", _always),
     )
 )  # fmt: skip
@@ -194,7 +194,7 @@ class Private:
 
 def mask(text: str, *, medical: bool = False) -> str:
     """Return a text with its private data masked (the whole text is one window)."""
-    return mask_windows(text, [[0, len(text), _AT | _LABEL | _DIGITS]], medical=medical)[0]
+    return mask_windows(text, [[0, len(text), _AT | _LABEL | _DOTS | _DIGITS]], medical=medical)[0]
 
 
 def mask_windows(text: str, windows: list[list[int]], *, medical: bool) -> tuple[str, Counter[str]]:
@@ -278,7 +278,7 @@ def find_places(
 ) -> int:
     """Write the windows around marked places, as far as there is room; return how many there are.
 
-    A run of digits may be broken by spaces, hyphens, dots, brackets, two in a row at most; five digits mark a place.
+    A run of digits may be broken by spaces, hyphens, dots, brackets, two in a row at most; seven digits mark a place, or three dots.
 
     Args:
         chars: All characters.
@@ -299,7 +299,7 @@ def find_places(
             marks = 0
             stop = k + 1
             if 48 <= c <= 57:
-                digits = 1
+                digits, dots = 1, 0
                 while stop < end:
                     gap = stop
                     while gap < end and gap - stop < 2 and _joins(chars[gap]):
@@ -307,9 +307,12 @@ def find_places(
                     if gap == end or not 48 <= chars[gap] <= 57:
                         break
                     digits += 1
+                    dots += gap > stop and chars[stop] == 46
                     stop = gap + 1
                 if digits >= MIN_DIGITS:
                     marks = min(digits, _DIGITS)
+                if dots >= 3:
+                    marks |= _DOTS
                 if stop < end and chars[stop] == 0x5BA4:  # 501室
                     marks |= _LABEL
             elif c == 64:
