@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.flat import FlatText
+from corpus.flat import FlatText, rewritten
 
 TEXTS = st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=30), max_size=12)
 
@@ -23,3 +23,23 @@ def test_slices_and_nulls() -> None:
     assert FlatText.of(series).to_series().to_list() == ["甲乙", "", "𠀀b", ""]
     assert FlatText.of(series[2:]).to_series().to_list() == ["𠀀b", ""]
     assert FlatText.of(series).chars.dtype == np.uint32
+
+
+@given(TEXTS, st.data())
+def test_documents_are_replaced_and_chosen(texts: list[str], data: st.DataObject) -> None:
+    rows = st.integers(0, max(0, len(texts) - 1))
+    new = data.draw(st.dictionaries(rows, st.text("墨a𠀀", max_size=9), max_size=len(texts))) if texts else {}
+    wanted = [new.get(i, text) for i, text in enumerate(texts)]
+    flat = FlatText.of(pl.Series("text", texts, dtype=pl.String))
+    assert flat.replaced(new).to_series().to_list() == wanted
+    chosen = data.draw(st.lists(rows, max_size=20)) if texts else []
+    assert flat.rows(np.array(chosen, np.int64)).to_series().to_list() == [texts[i] for i in chosen]
+
+
+def test_a_rewritten_column_stays_decoded_and_the_old_one_as_it_was() -> None:
+    series = pl.Series("text", [f"第{n}篇" for n in range(100)])
+    new = rewritten(series, {3: "三", 99: ""})
+    assert new.to_list() == [{3: "三", 99: ""}.get(n, f"第{n}篇") for n in range(100)]
+    assert FlatText.of(new).to_series().to_list() == new.to_list()
+    assert series[3] == "第3篇"
+    assert rewritten(series, {}) is series
