@@ -34,6 +34,7 @@ FILE_SIZE = 16 << 20
 TMP_SIZE = 64 << 20
 _HOME = "/judge"
 _NOT_LOADED = ("_tkinter", "nis")  # extension modules whose libraries (X11, NIS) no program here needs
+_SONAME = re.compile(rb"\0(lib[\w.+-]+\.so[\w.]*)(?=\0)")
 _counter = itertools.count()
 
 
@@ -143,8 +144,32 @@ def _library_folders() -> tuple[str, str]:
 
 @functools.cache
 def _libraries() -> tuple[str, ...]:
-    """Return the shared libraries of the interpreter and of its extension modules, as the loader finds them."""
+    """Return the shared libraries of the interpreter and of its extension modules, as the loader finds them.
+
+    The loader starts two processes for each file that it is asked about, so it is asked about those alone that name a
+    library which none before them does.
+    """
+    asked, known = [interpreter()[0]], _needed(Path(interpreter()[0]))
+    for path in extension_modules():
+        names = _needed(path)
+        if names - known:
+            asked.append(str(path))
+            known |= names
+    return loaded(asked)
+
+
+def extension_modules() -> list[Path]:
+    """Return the standard library's extension modules."""
     modules = Path(_library_folders()[-1]) / "lib-dynload"
-    wanted = [path for path in sorted(modules.glob("*.so")) if not path.name.startswith(_NOT_LOADED)]
-    said = subprocess.run(["ldd", interpreter()[0], *map(str, wanted)], capture_output=True, text=True, check=False)
+    return [path for path in sorted(modules.glob("*.so")) if not path.name.startswith(_NOT_LOADED)]
+
+
+def loaded(files: Sequence[str]) -> tuple[str, ...]:
+    """Return the shared libraries that the loader would load for some files."""
+    said = subprocess.run(["ldd", *files], capture_output=True, text=True, check=False)
     return tuple(sorted(set(re.findall(r"(?:=> |^\t)(/\S+) \(0x", said.stdout, flags=re.MULTILINE))))
+
+
+def _needed(path: Path) -> set[bytes]:
+    """Return the names of libraries in a file; of an ELF file, those that it needs among them."""
+    return set(_SONAME.findall(path.read_bytes()))

@@ -7,8 +7,8 @@ each begins with a token that begins a hanzi, so that English and code, which ha
 What may change, besides what was added, is a character that shares the first bytes of an added one: it takes fewer
 tokens than before. Where the base merges across two characters, it goes on doing so: that goes before.
 
-ids go on behind the base's last one, special or not. The folder has tokenizer.json and tokenizer_config.json, and no
-tokenizer.model: ``tokenizer embed`` does not read it yet. 8,019 characters take 1 s.
+ids go on behind the base's last one, special or not. The folder has tokenizer.json and tokenizer_config.json, the
+base's chat template in it, and no tokenizer.model. 8,019 characters take 1 s.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def extend_byte_level(
     """Extend a byte-level BPE; as ``tokenizer.extend.extend``, and the same report.
 
     Args:
-        base: A tokenizer.json; a tokenizer_config.json beside it is kept.
+        base: A tokenizer.json; a tokenizer_config.json and a chat template beside it are kept.
         lists: What to add, in order.
         out: The tokenizer folder.
         pad_to: The embedding is to have a multiple of so many rows.
@@ -76,8 +76,9 @@ def extend_byte_level(
     if pad_to < 1:
         raise ConfigError("--pad-to", f"{pad_to} is less than one", "give a multiple such as 128")
     content = read_byte_level(base.path)
-    beside = base.path.parent / "tokenizer_config.json"
-    paths = [base.path, *([beside] if beside.is_file() else []), *(one.path for one in lists)]
+    beside, template = (base.path.parent / name for name in ("tokenizer_config.json", "chat_template.jinja"))
+    kept = [path for path in (beside, template) if path.is_file()]
+    paths = [base.path, *kept, *(one.path for one in lists)]
     inputs = [{"path": str(path), "bytes": path.stat().st_size, "sha256": sha256_file(path)} for path in paths]
     config = {"base": base.name, "add": [one.name for one in lists], "specials": CHAT_SPECIALS, "pad_to": pad_to}
     settings = {"specials": CHAT_SPECIALS, "pad_to": pad_to, "export": EXPORT_VERSION, "byte_level": True}
@@ -115,6 +116,8 @@ def extend_byte_level(
     }
     about = dict(read_json(beside)) if beside.is_file() else {"model_max_length": NO_LIMIT}
     about |= {"tokenizer_class": "PreTrainedTokenizerFast"}
+    if template in kept:  # where transformers 5 puts it
+        about |= {"chat_template": template.read_text(encoding="utf-8")}
     names = ("tokenizer.json", "tokenizer_config.json", "report.json")
     for name, value in zip(names, (content, about, report), strict=True):
         write_json(out / name, value)

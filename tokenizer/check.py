@@ -1,6 +1,6 @@
-"""Prove on a text that a tokenizer folder means the same to every loader. 20,000 lines take 10 s.
+"""Prove on texts that a tokenizer folder means the same to every loader. 20,000 lines take 10 s.
 
-The text is taken line by line, and again in blocks of 50 lines with their line ends, and behind it some texts that
+Each text is taken line by line, and again in blocks of 50 lines with their line ends, and behind it some texts that
 loaders trip over (``HARD``). Sentencepiece is the reference; ``tokenizers``, this project's own encoder and, where
 transformers is installed, ``AutoTokenizer`` must give its ids, and the ids must decode to the text. So must
 ``LlamaTokenizer``, or refuse the folder (transformers 5 does; see ``tokenizer.export``). Literal specials in the text
@@ -80,6 +80,16 @@ class Verdict:
     refused: str | None = None  # why the loader does not take the folder at all; nothing is counted then
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What came of one text."""
+
+    text: str  # its name
+    loaders: tuple[Verdict, ...]
+    base_lines: int | None = None  # lines without an added piece, compared with the base; None without a base
+    base_changed: int = 0  # of them segmented otherwise than in the base
+
+
 def read_text(path: Path) -> str:
     """Return a UTF-8 file as it is, line ends and all.
 
@@ -103,7 +113,27 @@ def cut(text: str) -> list[str]:
     return lines + ["\n".join(lines[n : n + BLOCK_LINES]) for n in range(0, len(lines), BLOCK_LINES)]
 
 
-def check(folder: Path, text: str) -> list[Verdict]:
+def check(folder: Path, name: str, text: str, base: Path | None = None) -> Finding:
+    """Compare the loaders on a text, and the segmentation with the base's.
+
+    Args:
+        folder: A tokenizer folder with tokenizer.model and tokenizer.json.
+        name: What to call the text.
+        text: What to compare on.
+        base: The model that was extended; None leaves that comparison out.
+
+    Raises:
+        InputError: If one of the two files is missing or is not what its name says.
+        GateFailed: If ids that are no text decode to different things.
+    """
+    verdicts = tuple(compare_loaders(folder, text))
+    if base is None:
+        return Finding(name, verdicts)
+    changed, compared = segmentation_changes(folder, base, text)
+    return Finding(name, verdicts, compared, changed)
+
+
+def compare_loaders(folder: Path, text: str) -> list[Verdict]:
     """Compare the loaders on a text.
 
     Args:
@@ -210,26 +240,44 @@ def segmentation_changes(folder: Path, base: Path, text: str) -> tuple[int, int]
     return changed, len(lines)
 
 
-def print_verdicts(verdicts: Sequence[Verdict]) -> None:
-    """Print a row a loader on stdout."""
-    rows = [tuple(asdict(one).values())[:5] for one in verdicts if one.refused is None]
-    table(("loader", "texts", "ids", "ids differ", "text not restored"), rows)
-    for one in verdicts:
+def as_report(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return what ``--json`` prints: an entry a text."""
+    return [
+        {
+            "text": one.text,
+            "loaders": [asdict(verdict) for verdict in one.loaders],
+            "base": None if one.base_lines is None else {"lines": one.base_lines, "changed": one.base_changed},
+        }
+        for one in findings
+    ]
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print a table a text on stdout, a row a loader."""
+    for finding in findings:
+        rows = [tuple(asdict(one).values())[:5] for one in finding.loaders if one.refused is None]
+        table(("loader", "texts", "ids", "ids differ", "text not restored"), rows, finding.text)
+        if finding.base_lines is not None:
+            said = f"{finding.base_changed:,} segmented otherwise than in the base"
+            print(f"{finding.base_lines:,} lines without an added piece, {said}")
+    for one in findings[0].loaders:  # a folder is refused whatever the text
         if one.refused is not None:
             print(f"{one.loader} refuses the folder: {one.refused}")
 
 
-def judge(verdicts: Sequence[Verdict], changed: int) -> None:
+def judge(findings: Sequence[Finding]) -> None:
     """Fail if anything differs.
 
     Raises:
-        GateFailed: With the first example.
+        GateFailed: With the first example, and the text that it is in.
     """
-    for one in verdicts:
-        if one.different or one.not_restored:
-            raise GateFailed(
-                f"{one.loader}: {one.different:,} texts differ, {one.not_restored:,} are not restored; the first: "
-                f"{(one.example or '')[:80]!r}"
-            )
-    if changed:
-        raise GateFailed(f"{changed:,} lines without an added piece are segmented otherwise than in the base")
+    for finding in findings:
+        for one in finding.loaders:
+            if one.different or one.not_restored:
+                raise GateFailed(
+                    f"{finding.text}: {one.loader}: {one.different:,} texts differ, {one.not_restored:,} are not "
+                    f"restored; the first: {(one.example or '')[:80]!r}"
+                )
+        if finding.base_changed:
+            said = "lines without an added piece are segmented otherwise than in the base"
+            raise GateFailed(f"{finding.text}: {finding.base_changed:,} {said}")

@@ -19,7 +19,7 @@ EPILOG = r"""examples:
   tokenizer pack data/corpus/wudao --tokenizer data/tokenizer/zh7k --seq-len 2048 --out data/tokens/wudao
   tokenizer pack data/corpus/mixed --tokenizer data/tokenizer/zh7k --seq-len 2048 --packing best-fit \
     --weight source=wudao:2 --weight bucket=head:3 --weight domain=医疗:2 --out data/tokens/mixed
-  tokenizer check data/tokenizer/zh7k --text sample.txt --base llama
+  tokenizer check data/tokenizer/zh7k --text chinese.txt --text code.txt --base llama
   tokenizer compare llama data/tokenizer/zh7k mistral-common/tekken_240911.json --text sample.txt --html compare.html
 
 exit codes: 0 done, 1 a bug, 2 your mistake (one line says which), 3 a quality gate that failed"""
@@ -107,7 +107,9 @@ def parser() -> Parser:
 
     check = verbs.add_parser("check", help="prove on a text that every loader gives the same ids, and the text back")
     check.add_argument("folder", type=Path, metavar="DIR", help="a tokenizer folder")
-    check.add_argument("--text", type=Path, required=True, metavar="FILE", help="UTF-8 text to compare on")
+    check.add_argument(
+        "--text", type=Path, action="append", required=True, metavar="FILE", help="UTF-8 text; may be repeated"
+    )
     check.add_argument("--base", help="also: lines without an added piece are segmented as in this model")
     check.add_argument("--json", action="store_true")
 
@@ -216,25 +218,19 @@ def _embed(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
-    from tokenizer.check import check, judge, print_verdicts, read_text, segmentation_changes
+    from tokenizer.check import as_report, check, judge, print_findings, read_text
     from tokenizer.fertility import find_model
     from workbench.console import emit_json
 
-    text = read_text(arguments.text)
+    texts = {str(path): read_text(path) for path in arguments.text}
     find_model(str(arguments.folder))
-    verdicts = check(arguments.folder, text)
-    changed = compared = 0
-    if arguments.base:
-        changed, compared = segmentation_changes(arguments.folder, find_model(arguments.base), text)
+    base = find_model(arguments.base) if arguments.base else None
+    findings = [check(arguments.folder, name, text, base) for name, text in texts.items()]
     if arguments.json:
-        emit_json({"loaders": [asdict(one) for one in verdicts], "base": {"lines": compared, "changed": changed}})
+        emit_json(as_report(findings))
     else:
-        print_verdicts(verdicts)
-        if arguments.base:
-            print(f"{compared:,} lines without an added piece, {changed:,} segmented otherwise than in the base")
-    judge(verdicts, changed)
+        print_findings(findings)
+    judge(findings)
     return 0
 
 

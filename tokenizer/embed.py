@@ -1,8 +1,9 @@
 """Rows for the pieces that an extended tokenizer has and a model has not: input embedding and lm_head.
 
-Old rows stay bit for bit; how new ones begin is said in ``tokenizer.rows``. One shard of safetensors after another is
-copied as a stream, so that memory does not grow with the model: LLaMA-13B's two matrices in two shards of 0.6 GB take
-14 s, 6 of them CPU, and less than 1 GB.
+The tokenizer is a SentencePiece model or a byte-level BPE (``tokenizer.byte_pieces``). Old rows stay bit for bit; how
+new ones begin is said in ``tokenizer.rows``. One shard of safetensors after another is copied as a stream, so that
+memory does not grow with the model: LLaMA-13B's two matrices in two shards of 0.6 GB take 14 s, 6 of them CPU, and less
+than 1 GB.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tokenizer.byte_pieces import byte_level_subwords
+from tokenizer.continues import check_vocabulary
 from tokenizer.model import read_model
 from tokenizer.model_folder import (
-    TOKENIZER_FILES,
     check_rows,
-    check_vocabulary,
     copy_others,
     find_shards,
     matrices,
@@ -80,9 +81,9 @@ def embed(
         for shard in shards:
             rewrite(shard, out / shard.name, grown)
             count.advance()
-    copy_others(model, tokenizer, out)
+    carried = copy_others(model, tokenizer, out)
     written = write_json_files(model, tokenizer, out, config, growth, index, shards)
-    files = [manifest.describe_file(out / name, out) for name in (*(s.name for s in shards), *TOKENIZER_FILES)]
+    files = [manifest.describe_file(out / name, out) for name in (*(s.name for s in shards), *carried)]
     files += [manifest.describe_file(path, out) for path in written]
     results = {
         "init": init,
@@ -103,12 +104,17 @@ def new_pieces(tokenizer: Path) -> tuple[int, tuple[tuple[int, ...], ...]]:
     """Return how many pieces the base had, and of each new piece the base pieces that its text used to be.
 
     Args:
-        tokenizer: A folder of ``tokenizer extend``.
+        tokenizer: A folder of ``tokenizer extend``, on a SentencePiece model or a byte-level BPE.
+
+    Raises:
+        InputError: If its vocabulary is damaged.
     """
     from sentencepiece import SentencePieceProcessor
 
-    model = read_model(tokenizer / "tokenizer.model")
     base_pieces = int(read_json(tokenizer / "report.json")["base_pieces"])
+    if not (tokenizer / "tokenizer.model").is_file():
+        return base_pieces, byte_level_subwords(tokenizer, base_pieces)
+    model = read_model(tokenizer / "tokenizer.model")
     texts = [piece.piece for piece in model.pieces[base_pieces:]]
     del model.pieces[base_pieces:]
     model.normalizer_spec.add_dummy_prefix = False  # a piece stands within a text, not at its beginning

@@ -118,26 +118,12 @@ def check_rows(tensor: Tensor, growth: Growth, model: Path, tokenizer: Path) -> 
         )
 
 
-def check_vocabulary(model: Path, tokenizer: Path, base_pieces: int) -> None:
-    """Refuse a model of another vocabulary than the one that was extended, if it carries its own.
+def copy_others(model: Path, tokenizer: Path, out: Path) -> list[str]:
+    """Copy the tokenizer's files, and what else the model's folder has; not its old tokenizer nor other weights.
 
-    Raises:
-        InputError: Naming the first id that differs.
+    Returns:
+        The names of the tokenizer's files.
     """
-    if not (model / "tokenizer.model").is_file():
-        note(f"{model}: holds no tokenizer.model, so that its pieces cannot be compared with the tokenizer's base")
-        return
-    theirs, ours = (read_model(folder / "tokenizer.model").pieces for folder in (model, tokenizer))
-    pairs = zip([piece.piece for piece in theirs], [piece.piece for piece in ours[:base_pieces]], strict=False)
-    differs = next((number for number, (a, b) in enumerate(pairs) if a != b), None)
-    if differs is not None or len(theirs) != base_pieces:
-        what = f"differ at id {differs}" if differs is not None else f"are {len(theirs):,}"
-        remedy = f"extend with --base {model / 'tokenizer.model'}"
-        raise InputError(model, f"its pieces {what}; {tokenizer} was extended from {base_pieces:,} others", remedy)
-
-
-def copy_others(model: Path, tokenizer: Path, out: Path) -> None:
-    """Copy the tokenizer's files, and what else the model's folder has; not its old tokenizer nor other weights."""
     skipped = []
     ours = {*TOKENIZER_FILES, *OTHER_TOKENIZER_FILES, "config.json", "generation_config.json", manifest.NAME}
     for path in sorted(model.iterdir()):
@@ -147,15 +133,28 @@ def copy_others(model: Path, tokenizer: Path, out: Path) -> None:
             path.is_file() and path.name not in ours and not path.name.endswith((".safetensors", ".index.json", ".md"))
         ):
             _copy(path, out / path.name)
-    for name in TOKENIZER_FILES:
+    carried = [name for name in TOKENIZER_FILES if (tokenizer / name).is_file()]
+    for name in carried:
         _copy(tokenizer / name, out / name)
     if skipped:
         note(f"{model}: left behind {', '.join(skipped)}: weights in other formats, with the old rows")
+    return carried
 
 
 def _copy(path: Path, out: Path) -> None:
     with atomic_path(out) as temporary:
         shutil.copyfile(path, temporary)
+
+
+def _special_ids(tokenizer: Path) -> dict[str, int]:
+    """Return bos, eos and pad; none for a byte-level BPE, whose model has them at the ids that they keep."""
+    from tokenizer.export import named_specials
+
+    if not (tokenizer / "tokenizer.model").is_file():
+        return {}
+    spm = read_model(tokenizer / "tokenizer.model")
+    ids = {piece.piece: number for number, piece in enumerate(spm.pieces)}
+    return {f"{name}_id": ids[piece] for name, piece in named_specials(spm).items() if name != "unk_token"}
 
 
 def write_json_files(
@@ -168,11 +167,7 @@ def write_json_files(
     shards: Sequence[Path],
 ) -> list[Path]:
     """Write config.json, generation_config.json and the index for the new rows and the tokenizer's specials."""
-    from tokenizer.export import named_specials
-
-    spm = read_model(tokenizer / "tokenizer.model")
-    ids = {piece.piece: number for number, piece in enumerate(spm.pieces)}
-    special = {f"{name}_id": ids[piece] for name, piece in named_specials(spm).items() if name != "unk_token"}
+    special = _special_ids(tokenizer)
     written = [out / "config.json"]
     write_json(written[0], {**config, "vocab_size": growth.rows, **special})
     if (model / "generation_config.json").is_file():

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from corpus.rows import SOURCE, VERDICT
 from corpus.sources.base import Record, Value
 from workbench.command import did_you_mean
 from workbench.errors import InputError
@@ -22,10 +22,17 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "title": ("title", "headline", "标题"),
     "domain": ("dataType", "domain", "category", "topic", "分类", "source_domain", "domain.single_label", "source"),
 }
-OURS = frozenset({*SOURCE, *VERDICT, "lang", "bucket"})
 LABEL_CHARS = 64  # a text column whose values are all this short is a label
 FEW_LABELS = 10  # distinct values that a column may have however few the records are; else at most half as many
 SAMPLE_RECORDS = 500  # that a layout is judged by
+
+
+@cache
+def ours() -> frozenset[str]:
+    """Return the names of this project's own columns; polars is imported here, where there are columns to name."""
+    from corpus.rows import SOURCE, VERDICT
+
+    return frozenset({*SOURCE, *VERDICT, "lang", "bucket"})
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,7 @@ def lay_out(
     for name in carry or ():
         if name not in seen:
             raise InputError(f"{place}: carry={name}", "no such column", did_you_mean(name, seen))
-        if name in OURS:
+        if name in ours():
             raise InputError(f"{place}: carry={name}", "the name is one of ours", "rename the column in the input")
         if seen[name] not in ("number", "label"):
             raise InputError(f"{place}: carry={name}", "is neither a number nor a label", "carry another column")
@@ -157,8 +164,8 @@ def lay_out(
         id=found["id"],
         title=found["title"],
         domain=found["domain"],
-        signals=tuple((name, kind) for name, kind in sorted(left.items()) if name not in OURS),
-        ours=tuple(sorted(name for name in left if name in OURS)),
+        signals=tuple((name, kind) for name, kind in sorted(left.items()) if name not in ours()),
+        ours=tuple(sorted(name for name in left if name in ours())),
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus.sources.base import FileSource, Item, Record, Span, Unreadable, Value
-from corpus.sources.columns import OURS
+from corpus.sources.columns import ours
 from corpus.sources.delimited import read_csv
 from corpus.sources.encoding import open_utf8
 from corpus.sources.find import find_files, has_suffix
@@ -151,7 +151,7 @@ def _numbers(record: Mapping[str, Any]) -> dict[str, Value]:
     return {
         name: float(value)
         for name, value in record.items()
-        if isinstance(value, int | float) and name != "id" and name not in OURS
+        if isinstance(value, int | float) and name != "id" and name not in ours()
     }
 
 

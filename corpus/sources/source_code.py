@@ -17,7 +17,7 @@ from typing import Any
 
 from corpus.sources.archive import Member, members
 from corpus.sources.base import FileSource, Item, Record, Skipped, Span, Unreadable, Value
-from corpus.sources.columns import OURS
+from corpus.sources.columns import ours
 from corpus.sources.encoding import decode
 from corpus.sources.find import find_files, has_suffix
 from corpus.sources.languages import (
@@ -153,7 +153,7 @@ class SourceCode(FileSource):
 
 
 def _numbers(kinds: Mapping[str, str]) -> list[str]:
-    return [name for name, kind in kinds.items() if kind == "number" and name not in OURS and "." not in name]
+    return [name for name, kind in kinds.items() if kind == "number" and name not in ours() and "." not in name]
 
 
 @lru_cache(maxsize=4096)

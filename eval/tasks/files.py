@@ -40,7 +40,7 @@ class Loaded:
 class Shelf:
     """What was read already: tasks of one run share readers' items and files' hashes."""
 
-    items: dict[str, tuple[Path, list[Item]]] = field(default_factory=dict)
+    items: dict[tuple[str, frozenset[str]], tuple[Path, list[Item]]] = field(default_factory=dict)
     files: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
 
 
@@ -63,8 +63,8 @@ def load(task: Task, data: Path, asked: Asked, shelf: Shelf | None = None) -> Lo
     shots: dict[tuple[str, str], list[Item]] = defaultdict(list)
     files: list[Mapping[str, Any]] = []
     for reader in task.readers:
-        root, found = _read(task, data, reader, shelf)
         split, subjects = task.parts.get(reader, (asked.split, None))
+        root, found = _read(task, data, reader, shelf, frozenset((split, task.exemplars or split)))
         chosen = [i for i in found if i.split == split and (subjects is None or i.subject in subjects)]
         if not chosen:
             raise _missing(task, data, f"has no {split} items of {reader if task.parts else task.name}")
@@ -89,7 +89,7 @@ def load(task: Task, data: Path, asked: Asked, shelf: Shelf | None = None) -> Lo
 def has_items(task: Task, data: Path, asked: Asked) -> bool:
     """Return whether there are files of a task at all."""
     try:
-        return any(item.split == asked.split for item in _read(task, data, task.readers[0], Shelf())[1])
+        return bool(_read(task, data, task.readers[0], Shelf(), frozenset((asked.split,)))[1])
     except InputError:
         return False
 
@@ -102,14 +102,15 @@ def digest(items: Sequence[Item]) -> str:
     return state.hexdigest()
 
 
-def _read(task: Task, data: Path, reader: str, shelf: Shelf) -> tuple[Path, list[Item]]:
-    keeps = task.keeps or reader
-    if keeps in shelf.items:
-        return shelf.items[keeps]
+def _read(task: Task, data: Path, reader: str, shelf: Shelf, splits: frozenset[str]) -> tuple[Path, list[Item]]:
+    """Return where a benchmark lies, and its items of some splits: C-Eval's test split is nine times its val."""
+    key = (task.keeps or reader, splits)
+    if key in shelf.items:
+        return shelf.items[key]
     for root in roots(data, reader):
-        found = [item for item in BENCHMARKS[reader](root) if item.benchmark == keeps]
+        found = [item for item in BENCHMARKS[reader](root, splits) if item.benchmark == key[0]]
         if found:
-            shelf.items[keeps] = (root, found)
+            shelf.items[key] = (root, found)
             return root, found
     raise _missing(task, data, f"has no {task.name} ({reader})")
 

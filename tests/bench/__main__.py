@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("corpus", "tokenizer", "train", "eval")
+BENCHES = ("corpus", "tokenizer", "train", "eval", "startup")
 
 
 def main() -> None:

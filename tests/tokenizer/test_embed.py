@@ -184,7 +184,7 @@ def test_what_does_not_fit_is_one_line(small, extended, tmp_path):
     few = tensors(lambda t: t.update({"lm_head.weight": t["lm_head.weight"][:-1].clone()}))
     wrong(f"was extended from {pieces:,} pieces", few)
     other = extended / "tokenizer.model"
-    wrong("its pieces are", lambda folder: shutil.copyfile(other, folder / "tokenizer.model"))
+    wrong("pieces differ at id", lambda folder: shutil.copyfile(other, folder / "tokenizer.model"))
     index = {"weight_map": {"a": "model-1.safetensors"}}
     wrong("which is not there", lambda f: (f / "model.safetensors.index.json").write_text(json.dumps(index)))
     with pytest.raises(InputError, match="no such folder"):

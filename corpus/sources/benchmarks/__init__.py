@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from corpus.sources.benchmarks.choice import ceval, cmmlu, mmlu
 from corpus.sources.benchmarks.generation import bbh, gsm8k, humaneval, math, mbpp
-from corpus.sources.benchmarks.items import Item
+from corpus.sources.benchmarks.items import Item, Reader
 from workbench.errors import InputError
 
-BENCHMARKS: dict[str, Callable[[Path], Iterator[Item]]] = {
+BENCHMARKS: dict[str, Reader] = {
     "mmlu": mmlu,
     "ceval": ceval,
     "cmmlu": cmmlu,

@@ -6,27 +6,27 @@ C-Eval's test split has no answers. An answer that is no letter of a choice mean
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
-from corpus.sources.benchmarks.items import Item, read_csv, split_files
+from corpus.sources.benchmarks.items import ALL, Item, read_csv, split_files
 from workbench.errors import InputError
 
 LETTERS = ("A", "B", "C", "D")
 
 
-def mmlu(folder: Path) -> Iterator[Item]:
+def mmlu(folder: Path, splits: Container[str] = ALL) -> Iterator[Item]:
     """Yield MMLU: question, four choices, letter."""
-    for split in ("dev", "val", "test"):
+    for split in (one for one in ("dev", "val", "test") if one in splits):
         for subject, file in split_files(folder, split, f"_{split}"):
             for number, row in enumerate(read_csv(file, 6, "MMLU")):
                 answer = _letter(row[5], file, number, "MMLU")
                 yield Item("mmlu", subject, split, number, row[0], tuple(row[1:5]), answer)
 
 
-def ceval(folder: Path) -> Iterator[Item]:
+def ceval(folder: Path, splits: Container[str] = ALL) -> Iterator[Item]:
     """Yield C-Eval: id, question, four choices, letter (not in test), explanation (in dev alone)."""
-    for split in ("dev", "val", "test"):
+    for split in (one for one in ("dev", "val", "test") if one in splits):
         for subject, file in split_files(folder, split, f"_{split}"):
             width = 0
             for number, row in enumerate(read_csv(file, 6, "C-Eval")):
@@ -42,9 +42,9 @@ def ceval(folder: Path) -> Iterator[Item]:
                 yield Item("ceval", subject, split, number - 1, row[1], tuple(row[2:6]), answer, more)
 
 
-def cmmlu(folder: Path) -> Iterator[Item]:
+def cmmlu(folder: Path, splits: Container[str] = ALL) -> Iterator[Item]:
     """Yield CMMLU: number, question, four choices, letter."""
-    for split in ("dev", "test"):
+    for split in (one for one in ("dev", "test") if one in splits):
         for subject, file in split_files(folder, split, ""):
             for number, row in enumerate(read_csv(file, 7, "CMMLU")):
                 if number == 0:

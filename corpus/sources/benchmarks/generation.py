@@ -7,28 +7,29 @@ Cobbe et al. 2021; Hendrycks et al. 2021 and Lightman et al. 2023; Chen et al. 2
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
-from corpus.sources.benchmarks.items import Item, read_jsonl
+from corpus.sources.benchmarks.items import ALL, Item, read_jsonl
 from workbench.errors import InputError
 
 
-def gsm8k(folder: Path) -> Iterator[Item]:
+def gsm8k(folder: Path, splits: Container[str] = ALL) -> Iterator[Item]:
     """Yield GSM8K: question, worked solution; the answer is what follows ####."""
     for split in ("train", "test"):
         path = folder / f"{split}.jsonl"
-        if path.is_file():
+        if split in splits and path.is_file():
             for number, record in enumerate(read_jsonl(path, ("question", "answer"), "GSM8K")):
                 solution = str(record["answer"])
                 answer = solution.rpartition("####")[2].strip()
                 yield Item("gsm8k", "all", split, number, record["question"], (), answer, {"solution": solution})
 
 
-def math(folder: Path) -> Iterator[Item]:
+def math(folder: Path, splits: Container[str] = ALL) -> Iterator[Item]:
     """Yield MATH (train and test folders of one problem a file) where it is, and MATH-500 under its own name."""
     for split in ("train", "test"):
-        for number, file in enumerate(sorted((folder / split).glob("*/*.json"))):
+        files = sorted((folder / split).glob("*/*.json")) if split in splits else []
+        for number, file in enumerate(files):
             try:
                 record = json.loads(file.read_text(encoding="utf-8"))
                 more = {"solution": record["solution"], "level": record.get("level", "")}
@@ -37,17 +38,17 @@ def math(folder: Path) -> Iterator[Item]:
                 raise InputError(file, f"is no problem of MATH ({error})", "take MATH's official files") from error
             yield Item("math", file.parent.name, split, number, problem, (), "", more)
     path = folder / "math500.jsonl"
-    if path.is_file():
+    if "test" in splits and path.is_file():
         for number, record in enumerate(read_jsonl(path, ("problem", "solution", "answer", "subject"), "MATH-500")):
             more = {"solution": record["solution"], "level": record.get("level", "")}
             subject, answer = str(record["subject"]), str(record["answer"])
             yield Item("math500", subject, "test", number, record["problem"], (), answer, more)
 
 
-def humaneval(folder: Path) -> Iterator[Item]:
+def humaneval(folder: Path, splits: Container[str] = ALL) -> Iterator[Item]:
     """Yield HumanEval: prompt, canonical solution, tests, entry point."""
     for path in (folder / "HumanEval.jsonl.gz", folder / "HumanEval.jsonl"):
-        if path.is_file():
+        if "test" in splits and path.is_file():
             keys = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
             for number, record in enumerate(read_jsonl(path, keys, "HumanEval")):
                 more = {key: record[key] for key in ("task_id", "test", "entry_point")}
@@ -56,7 +57,7 @@ def humaneval(folder: Path) -> Iterator[Item]:
             return
 
 
-def mbpp(folder: Path) -> Iterator[Item]:
+def mbpp(folder: Path, splits: Container[str] = ALL) -> Iterator[Item]:
     """Yield MBPP's 974: task ids 1–10 are exemplars, 11–510 test, 511–600 validation, 601–974 train (section 2.1)."""
     path = folder / "mbpp.jsonl"
     if path.is_file():
@@ -64,13 +65,14 @@ def mbpp(folder: Path) -> Iterator[Item]:
             task = int(record["task_id"])
             split = "dev" if task <= 10 else "test" if task <= 510 else "val" if task <= 600 else "train"
             more = {"tests": record["test_list"], "setup": record.get("test_setup_code", "")}
-            yield Item("mbpp", "python", split, task, record["text"], (), str(record["code"]), more)
+            if split in splits:
+                yield Item("mbpp", "python", split, task, record["text"], (), str(record["code"]), more)
 
 
-def bbh(folder: Path) -> Iterator[Item]:
+def bbh(folder: Path, splits: Container[str] = ALL) -> Iterator[Item]:
     """Yield BIG-Bench Hard's 27 tasks: input and target."""
     root = folder / "bbh" if (folder / "bbh").is_dir() else folder
-    for file in sorted(root.glob("*.json")):
+    for file in sorted(root.glob("*.json")) if "test" in splits else ():
         try:
             records = json.loads(file.read_text(encoding="utf-8"))["examples"]
             examples = [(record["input"], str(record["target"])) for record in records]

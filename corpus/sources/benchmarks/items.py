@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from workbench.errors import InputError
+
+ALL = frozenset(("dev", "train", "val", "test"))
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,18 @@ class Item:
     def id(self) -> str:
         """Return benchmark/subject/split/number."""
         return f"{self.benchmark}/{self.subject}/{self.split}/{self.number}"
+
+
+class Reader(Protocol):
+    """Reads a benchmark's official files."""
+
+    def __call__(self, folder: Path, splits: Container[str] = ALL) -> Iterator[Item]:
+        """Yield the items of some splits; files of others are not opened.
+
+        Args:
+            folder: The benchmark's folder.
+            splits: Which.
+        """
 
 
 def read_csv(path: Path, columns: int, benchmark: str) -> Iterator[list[str]]:

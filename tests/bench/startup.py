@@ -1,0 +1,106 @@
+"""CPU-seconds of ``evaluate run`` up to its first request: all nine tasks, 100 items each, a tiny model.
+
+Four processes, each by itself, its children counted, the least of ``RUNS``:
+
+    imports         torch and lm-eval's HFLM, and nothing else
+    lm-eval ready   ``HFLM(pretrained=DIR)``: with transformers' model classes, which it imports then, and the model
+    yanmo           the command, ended where it would ask first; from folders, and from the archives of ``../shared``
+
+What yanmo has beyond the second is its own: reading, counting and hashing 40,000 items, the plan, the trial of the
+sandbox. What the second has beyond the first is transformers'.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from workbench.console import note, table
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
+RUNS = 3
+CPU = """
+import os, resource, sys
+def stop(*_, **__):
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    os.write(1, f"\\n{sum(one.ru_utime + one.ru_stime for one in used)}".encode())
+    os._exit(0)
+"""
+IMPORTS = "import torch, lm_eval.models.huggingface; stop()"
+READY = "from lm_eval.models.huggingface import HFLM; HFLM(pretrained=sys.argv[1], device='cpu'); stop()"
+OURS = """
+import eval.run
+from eval.cli import command
+eval.run.answer = stop
+model, data, out, tasks = sys.argv[1:]
+command(["run", "--model", model, "--data", data, "--out", out, "--tasks", tasks, "--limit", "100"])
+"""
+
+
+def seconds(code: str, *words: str) -> float:
+    """Return the CPU-seconds that a program has used when it calls ``stop``."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = [word.replace("OUT", f"{folder}/scores") for word in words]
+        line = [sys.executable, "-c", CPU + code, *arguments]
+        done = subprocess.run(line, capture_output=True, text=True, env=environment, check=True)
+    return float(done.stdout.split("\n")[-1])
+
+
+def make_model(folder: Path) -> None:
+    """Write a Llama of two layers, and a tokenizer of bytes."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder.mkdir()
+    pieces = ByteLevelBPETokenizer()
+    pieces.train_from_iterator([], vocab_size=258, special_tokens=["<s>", "</s>"], show_progress=False)
+    pieces.save(str(folder / "tokenizer.json"))
+    PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "tokenizer.json"), bos_token="<s>", eos_token="</s>", pad_token="</s>"
+    ).save_pretrained(folder)
+    config = LlamaConfig(
+        vocab_size=258,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=8192,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+
+
+def main() -> None:
+    if not DATA.is_dir():
+        note("startup: ../shared/benchmarks is not there; nothing measured")
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        model, files = Path(scratch) / "model", Path(scratch) / "files"
+        make_model(model)
+        for archive in sorted(DATA.glob("*.tar.xz")):
+            with tarfile.open(archive) as tar:
+                tar.extractall(files, filter="data")
+        programs = {
+            "imports": (IMPORTS,),
+            "lm-eval ready": (READY, str(model)),
+            "yanmo, nine tasks": (OURS, str(model), str(files), "OUT", "all"),
+            "yanmo, nine tasks, from .tar.xz": (OURS, str(model), str(DATA), "OUT", "all"),
+            "yanmo, MMLU": (OURS, str(model), str(files), "OUT", "mmlu"),
+            "yanmo, GSM8K": (OURS, str(model), str(files), "OUT", "gsm8k"),
+        }
+        used = dict.fromkeys(programs, float("inf"))
+        for _ in range(RUNS):  # in turns, so that a busy minute falls on all of them
+            for name, words in programs.items():
+                used[name] = min(used[name], seconds(*words))
+    imports, ready = used["imports"], used["lm-eval ready"]
+    rows = [(name, one, one - imports, one - ready) for name, one in used.items()]
+    heads = ("up to the first request", "CPU-s", "beyond imports", "beyond lm-eval ready")
+    table(heads, rows, f"Start-up, the least of {RUNS} runs")
+
+
+if __name__ == "__main__":
+    main()
