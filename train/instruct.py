@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from train import parallel
-from train.curves import PANELS
 from train.data import Order
 from train.spikes import SpikeSettings
 from train.stage import Job, Machine, RunSettings, check_run, finished, run_stage, tuned, weights_inputs
@@ -23,6 +22,7 @@ from workbench.config import at_least, between, section, setting
 from workbench.console import note
 from workbench.errors import ConfigError, InputError
 from workbench.files import sha256_file
+from workbench.runs.curves import PANELS
 
 if TYPE_CHECKING:
     from corpus.instructions.rows import Faulty

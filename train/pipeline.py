@@ -1,7 +1,7 @@
 """``train pipeline=pt,sft,rm,ppo``: stages one after another in one command, each going on from the run before it.
 
     <out>/01-pt, 02-sft, …     each a run, as if started alone; tune=lora is merged beside it: 02-sft-merged
-    <out>/scores/02-sft.json   what the stage changed, measured when it was done (``train.pipeline_scores``)
+    <out>/scores/02-sft.json   what the stage changed, measured when it was done (``eval.stage_record``)
     <out>/pipeline.html        does each stage help? and the table at the end
     <out>/manifest.json        last
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from train import parallel
 from train.settings import OTHER_NAMES, STAGES, Stage, find_recipe
@@ -27,7 +27,11 @@ from workbench.console import note
 from workbench.errors import ConfigError
 from workbench.files import read_json
 
-KIND = "pipeline"
+if TYPE_CHECKING:
+    from eval.stage_record import StageRecord
+
+KIND, SCORES, PAGE = "pipeline", "scores", "pipeline.html"
+MATERIAL = ("data", "template", "window", "held_out", "min_jaccard")  # settings that say what is held out
 REINFORCED = ("ppo", "grpo", "rloo")
 
 
@@ -76,6 +80,11 @@ class Pipeline:
 
     loaded: Loaded[PipelineSettings]
     steps: tuple[Step, ...]
+
+    @property
+    def judge(self) -> Step | None:
+        """The stage whose reward model judges answers."""
+        return next((step for step in self.steps if not step.makes_policy), None)
 
 
 def is_pipeline(words: Sequence[str]) -> bool:
@@ -194,9 +203,8 @@ def run_pipeline(plan: Pipeline, *, overwrite: bool = False) -> dict[str, Any]:
         KeyboardInterrupt: If a signal stopped a stage; the same command goes on there.
     """
     from train.lora import merge
-    from train.pipeline_scores import Scoring, close
 
-    settings, scoring = plan.loaded.value, Scoring(plan)
+    settings, record = plan.loaded.value, make_record(plan)
     for step in plan.steps:
         if parallel.first():
             note(f"{step.name} · {step.stage.chinese}")
@@ -205,24 +213,86 @@ def run_pipeline(plan: Pipeline, *, overwrite: bool = False) -> dict[str, Any]:
         def after(step: Step = step) -> None:
             if step.weights != step.run:
                 merge(step.run, step.weights)
-            scoring.after(step)
+            _score(record, plan.steps[0], step)
 
         with parallel.joined():
             parallel.by_first(after)
 
     def finish() -> dict[str, Any]:
-        runs = [
-            {"path": str(s.run), "fingerprint": read_json(s.run / manifest.NAME)["fingerprint"]} for s in plan.steps
-        ]
+        runs = [{"path": str(step.run), "fingerprint": _mark(step)} for step in plan.steps]
         told = {key: value for key, value in as_dict(settings).items() if key != "out"}
         mark = manifest.fingerprint(KIND, told, runs)
         path = settings.out / manifest.NAME
         if path.is_file() and read_json(path).get("fingerprint") == mark:
             note(f"{settings.out}: this pipeline is complete, nothing to do")
             return dict(read_json(path)["results"])
-        results = close(plan, scoring)
+        if (judge := plan.judge) is not None and record.sheet.prompts:
+            record.judge(judge.run)
+        names = {step.name: (step.stage.chinese, step.stage.doc) for step in plan.steps}
+        results = {"pipeline": list(settings.pipeline), **record.close(names, settings.out / PAGE)}
         manifest.write(settings.out, manifest.Manifest(KIND, mark, as_dict(settings), runs, results=results))
         return results
 
     with parallel.joined():
         return parallel.by_first(finish)
+
+
+def make_record(plan: Pipeline) -> StageRecord:
+    """Return the record of what the stages change; nothing is read yet."""
+    from eval.models import model_folder
+    from eval.stage_record import StageRecord
+    from eval.stage_sheet import Asked, HeldOut
+    from tokenizer.dialogues import files_of
+
+    own, steps = plan.loaded.value, {step.stage.name: step.loaded.value for step in plan.steps}
+    first = plan.steps[0].loaded.value
+    scored = {name: steps[name] for name in ("sft", "rm", "dpo") if name in steps}
+    named = [s.template for s in steps.values() if getattr(s, "template", "own") != "own"]
+    asked = Asked(
+        tokenizer=first.tokenizer or model_folder(first.model.weights),
+        template=(named[0] if named else "own") if len(steps) > ("pt" in steps) else None,
+        tokens=first.data if "pt" in steps else None,
+        sets={name: HeldOut(s.data, s.window, s.held_out, s.min_jaccard) for name, s in scored.items()},
+        items=own.items,
+        prompts=own.prompts,
+        max_new=own.max_new,
+        seed=own.seed,
+        mc=own.mc,
+    )
+    files = [manifest.describe_file(path) for s in scored.values() for path in files_of(s.data)]
+    told = {key: value for key, value in as_dict(own).items() if key not in ("out", "pipeline")}
+    sets = {name: [getattr(s, key, None) for key in MATERIAL] for name, s in steps.items() if name in (*scored, "pt")}
+    start = [as_dict(first)["model"], first.seed]
+
+    def mark(of: str) -> str:
+        return manifest.fingerprint("score", [told, str(sets), *start, of], files)
+
+    return StageRecord(own.out / SCORES, asked, mark)
+
+
+def _mark(step: Step) -> str:
+    return str(read_json(step.run / manifest.NAME)["fingerprint"])
+
+
+def _score(record: StageRecord, first: Step, step: Step) -> None:
+    """Score what a stage made, and before it the weights that the first stage began from."""
+    from eval.models import default_device, load_model
+    from eval.stage_record import START
+    from tokenizer.shards import TokenShards
+    from train.model import make_model
+    from train.rm import REPORT
+
+    settings = first.loaded.value
+
+    def at_start() -> Any:
+        if settings.model.weights is not None:
+            return load_model(settings.model.weights).float()
+        shards = TokenShards.open(settings.data, "train")
+        return make_model(settings.model, shards, settings.seed).to(default_device()).eval()
+
+    if not record.scored:
+        record.score(START, str(settings.model.weights), at_start)
+    if step.makes_policy:
+        record.score(step.name, _mark(step), lambda: load_model(step.weights).float())
+    else:
+        record.accuracy(step.name, step.run / REPORT)

@@ -16,7 +16,6 @@ Cost of a step: (1 + epochs) times a training step on the same tokens, and the d
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,17 +24,18 @@ from tokenizer.dialogues import files_of
 from tokenizer.open import check_carried
 from tokenizer.prompts import read_prompts
 from tokenizer.shards import TokenShards
-from train import metrics, parallel
+from train import parallel
 from train.checkpoint import CheckpointSettings
 from train.instruct import TemplateName, tell
 from train.lora import LoraSettings, add_adapter, check_tune
 from train.model import ModelSettings
 from train.schedule import OptimSettings
-from train.stage import NoBar, claimed, precision_on, weights_inputs, write_run
+from train.stage import claimed, precision_on, weights_inputs, write_run
 from workbench import manifest
 from workbench.config import at_least, between, section, setting
 from workbench.console import progress
 from workbench.errors import ConfigError, InputError
+from workbench.runs import metrics
 
 if TYPE_CHECKING:
     from train.ppo_trainer import Models
@@ -202,8 +202,8 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     from eval.models import default_device, load_model, model_folder
     from eval.scorer import make_reward
     from train import value_head
-    from train.curves import draw
     from train.ppo_trainer import Models, Ppo
+    from workbench.runs.curves import draw
 
     first, device = parallel.first(), default_device()
     assert settings.model.weights is not None
@@ -236,8 +236,8 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     shared = None if adapter is None else (adapter, folder)
     reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first, shared=shared)
     models, precision = Models(policy, head, adapter), precision_on(settings.precision, device)
-    ptx, book = _open_ptx(settings.ptx.data, folder), metrics.Metrics(settings.out) if first else metrics.Silent()
-    with progress("train", settings.steps, "steps") if first else nullcontext(NoBar()) as bar:
+    ptx, book = _open_ptx(settings.ptx.data, folder), metrics.Metrics(settings.out, writes=first)
+    with progress("train", settings.steps, "steps", shown=first) as bar:
         trainer = Ppo(settings, models, tokenizer, prompts.asked, reward, ptx, precision, book, bar)
         if settings.rollout.engine == "vllm":
             trainer.vllm = Vllm(folder, settings.lora.rank, settings.rollout.max_prompt + settings.rollout.max_new)

@@ -34,14 +34,14 @@ from train import checkpoint, parallel, ppo_math, value_head
 from train.data import Order
 from train.loss import summed_loss
 from train.meter import Meter, clock, shape_of
-from train.metrics import Metrics
 from train.rollout import Scored, score_answers
 from train.schedule import share_of_peak
-from train.stopping import saving_first
 from train.value_head import ValueHead
 from workbench.console import Progress, note
 from workbench.errors import GateFailed, InputError, UserError
 from workbench.files import write_json, write_text
+from workbench.runs.metrics import Metrics
+from workbench.stopping import saving_first
 
 if TYPE_CHECKING:
     from train.ppo import PpoSettings

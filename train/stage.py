@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from train import metrics, parallel
+from train import parallel
 from train.checkpoint import CheckpointSettings
-from train.curves import PANELS
 from train.data import MicroBatches, Order
 from train.lora import FOLDER, LoraSettings, add_adapter, check_tune, save_adapter
 from train.model import save_model
@@ -33,11 +32,12 @@ from workbench.config import as_dict, at_least, section, setting
 from workbench.console import note, progress
 from workbench.errors import ConfigError, OutputError
 from workbench.files import atomic_path, read_json
+from workbench.runs import metrics, summary
+from workbench.runs.curves import PANELS
 
 if TYPE_CHECKING:
     from train.meter import Shape
 
-LAST_STEPS = 10  # the summary's last loss is their mean: one step's is noise
 UNMARKED = (
     "out",
     "checkpoint",
@@ -264,9 +264,9 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
     from train import sharded
     from train.arguments import training_arguments
     from train.checkpoint import newest_complete, step_of
-    from train.curves import draw
     from train.meter import Meter
     from train.trainer import Discipline, Run
+    from workbench.runs.curves import draw
 
     disable_progress_bar()  # a bar a file of weights says nothing
     out, device, first = settings.out, default_device(), parallel.first()
@@ -283,7 +283,7 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
     done, unscored = parallel.by_first(begin)
     if kind == "fsdp2":
         sharded.divide(job.model, device.type, precision, settings.offload)
-    book = metrics.Metrics(out) if first else metrics.Silent()
+    book = metrics.Metrics(out, writes=first)
     cpu = f"cpu, {torch.get_num_threads()} threads"
     name = cpu if device.type == "cpu" else torch.get_device_module().get_device_name()
     arguments = training_arguments(
@@ -299,7 +299,7 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
         neftune=job.neftune,
         divided=sharded.arguments(kind, precision, settings.offload, settings.optim.grad_clip or 0.0),
     )
-    with progress("train", job.steps, "steps") if first else nullcontext(NoBar()) as bar:
+    with progress("train", job.steps, "steps", shown=first) as bar:
         bar.advance(0 if done is None else step_of(done))
         try:
             trainer = Discipline(model=job.model, args=arguments, train_dataset=range(job.samples))
@@ -358,7 +358,7 @@ def _close(
         book.close()
     results = {
         "stage": stage,
-        **_speed(steps),
+        **summary.speed(steps),
         "steps": job.steps,
         "seq_len": job.seq_len,
         "scores": {name: [before.get(name), value] for name, value in after.items()},
@@ -394,10 +394,10 @@ def write_run(
         beside: Writes what else belongs to the model into its folder.
         weights: The gathered weights of a model that was divided; None: the model has them.
     """
-    from train.curves import draw
-    from train.curves_html import NAME, write_html
     from train.sharded import numel
-    from train.summary import write_card
+    from workbench.runs.curves import draw
+    from workbench.runs.curves_html import NAME, write_html
+    from workbench.runs.summary import write_card
 
     out, parameters = settings.out, list(model.parameters())
     results = {
@@ -423,32 +423,6 @@ def write_run(
             (temporary / "chat_template.jinja").write_text(template, encoding="utf-8")
         beside(temporary)
     return results
-
-
-def _speed(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of the whole run, from its metrics: the speed is all tokens over all seconds."""
-    steps = [row for row in rows if "lr" in row]
-    last = steps[-1]
-    tail = [row["loss"] for row in steps[-LAST_STEPS:]]
-    speed = last["tokens"] / last["seconds"]
-    return {
-        "loss_first": steps[0]["loss"],
-        "loss_last": sum(tail) / len(tail),
-        "loss_last_steps": len(tail),
-        "tokens": last["tokens"],
-        "seconds": last["seconds"],
-        "tokens_per_second": speed,
-        "tflops": last["tflops"] * speed / last["tokens_per_second"],
-        "mfu": last["mfu"] and last["mfu"] * speed / last["tokens_per_second"],
-        "data_wait": sum(row["data_wait"] for row in steps) / len(steps),
-    }
-
-
-class NoBar:
-    """The progress of a process that is not the first."""
-
-    def advance(self, amount: float = 1, text: str | None = None) -> None:
-        """Show nothing: another process does."""
 
 
 def precision_on(wanted: str, device: Any) -> str:

@@ -26,13 +26,13 @@ from train import checkpoint, parallel, sharded
 from train.checkpoint import CheckpointSettings
 from train.data import MicroBatches
 from train.meter import Meter, clock
-from train.metrics import Metrics
 from train.schedule import OptimSettings, share_of_peak
 from train.spikes import Span, Spike, SpikeSettings, Watch, next_sample
-from train.stopping import saving_first
 from workbench.console import Progress, note
 from workbench.errors import GateFailed
 from workbench.files import read_json, write_json
+from workbench.runs.metrics import Metrics
+from workbench.stopping import saving_first
 
 
 @dataclass(frozen=True)

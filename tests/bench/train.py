@@ -119,10 +119,10 @@ def ours(shards: TokenShards, clock: Clock, folder: Path) -> None:
     from train.checkpoint import CheckpointSettings
     from train.data import MicroBatches, Order
     from train.meter import Meter, shape_of
-    from train.metrics import Metrics
     from train.schedule import OptimSettings
     from train.spikes import SpikeSettings, Watch
     from train.trainer import Discipline, Run
+    from workbench.runs.metrics import Metrics
 
     class Bar:
         def advance(self, amount: float = 1, text: str | None = None) -> None:

@@ -9,8 +9,9 @@ import time
 import pytest
 
 from tests.train.test_pt import run, series, words
-from train import metrics, parallel
+from train import parallel
 from workbench.errors import ConfigError
+from workbench.runs import metrics
 
 LINE = ("steps=12", "checkpoint.every=4", "micro_batch=2")
 

@@ -15,10 +15,10 @@ from tests.train.toy import make_tokenizer, make_tokens
 from tokenizer.export import export
 from tokenizer.model import read_model
 from train.cli import command
-from train.lineage import chain
 from train.pipeline import resolve_pipeline
 from workbench import manifest
 from workbench.errors import ConfigError
+from workbench.lineage import chain
 
 PT = [
     "steps=6",

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from tests.train.test_pt import exact, run
 from tests.train.toy import make_tokenizer, make_tokens, open_train
 from train.data import Order
-from train.lineage import chain
 from train.replay import Mixed, MixedOrder
 from train.trainer import Discipline
 from workbench.errors import InputError
+from workbench.lineage import chain
 
 
 @given(st.integers(1, 60), st.integers(1, 40), st.floats(0, 0.9), st.integers(1, 300))
