@@ -30,7 +30,7 @@ from workbench import manifest
 from workbench.config import at_least, setting
 from workbench.console import note
 from workbench.errors import OutputError
-from workbench.files import atomic_path, read_json, remove, sha256_file, sync_folder, write_json
+from workbench.files import atomic_path, remove, sync_folder, write_json
 
 KIND = "checkpoint"
 FOLDER = "checkpoints"
@@ -138,24 +138,6 @@ def check_room(run: Path, needed_bytes: int) -> None:
         raise OutputError(run, found, "free some space, or give another out=")
 
 
-def wrong_with(path: Path) -> str | None:
-    """Return what is wrong with a checkpoint, None if it is complete and its hashes match."""
-    try:
-        record = read_json(path / manifest.NAME)
-        entries = [(str(e["path"]), int(e["bytes"]), str(e["sha256"])) for e in record["files"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "has no readable manifest.json"
-    for name, size, digest in entries:
-        file = path / name
-        if not file.is_file():
-            return f"lacks {name}"
-        if file.stat().st_size != size:
-            return f"{name} has {file.stat().st_size:,} of {size:,} bytes"
-        if sha256_file(file) != digest:
-            return f"{name} has another hash than its manifest says"
-    return None
-
-
 def newest_complete(run: Path) -> Path | None:
     """Return the newest complete checkpoint of a run, None if there is none; says which it passes over."""
     folder = run / FOLDER
@@ -167,7 +149,7 @@ def newest_complete(run: Path) -> Path | None:
     for path in sorted(folder.iterdir(), key=step_of, reverse=True):
         if step_of(path) < 0:
             continue
-        wrong = wrong_with(path)
+        wrong = manifest.wrong_with(path)
         if wrong is None:
             return path
         note(f"{path}: {wrong}; passed over")

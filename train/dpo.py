@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from train import parallel
 from train.instruct import PAIR_PANELS, PairSettings, make_job, open_model, run_on_rows, use_loss
-from train.stage import Job, Machine, scoring
+from train.stage import Job, Machine
 from workbench.config import at_least, between, setting
 from workbench.console import progress
 from workbench.errors import ConfigError
@@ -136,6 +136,7 @@ def _prepare(
     import torch
 
     from eval.bits import choose
+    from eval.models import scoring
     from eval.pairs import answer_log_probs, batch, mean_length
 
     model, rows, parts = open_model(settings, machine)
@@ -173,7 +174,7 @@ def _prepare(
 
     def score() -> dict[str, float]:
         ratios: list[tuple[Pair, float, float]] = []
-        with scoring(model, machine):
+        with scoring(model, machine.device, machine.autocast):
             for low in range(len(samples), len(every), size):
                 numbers = range(low, min(low + size, len(every)))
                 found = (side.tolist() for side in log_ratios(put_together(numbers)))
@@ -186,7 +187,7 @@ def _prepare(
         wanted = job.steps * settings.batch
         seen = range(len(samples)) if wanted >= len(samples) else sorted(job.order[k] for k in range(wanted))
         numbers, found = [*seen, *range(len(samples), len(every))], np.full_like(known, np.nan)
-        with scoring(model, machine), progress("reference", len(numbers), "pairs") as bar:
+        with scoring(model, machine.device, machine.autocast), progress("reference", len(numbers), "pairs") as bar:
             for low in range(0, len(numbers), size):
                 part = numbers[low : low + size]
                 found[part] = reference(batch([every[n] for n in part], rows)).reshape(2, -1).T.float().cpu().numpy()

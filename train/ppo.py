@@ -20,17 +20,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from eval.models import weights_inputs
+from tokenizer.chat.window import tell
 from tokenizer.dialogues import files_of
 from tokenizer.open import check_carried
 from tokenizer.prompts import read_prompts
 from tokenizer.shards import TokenShards
 from train import parallel
 from train.checkpoint import CheckpointSettings
-from train.instruct import TemplateName, tell
+from train.instruct import TemplateName
 from train.lora import LoraSettings, add_adapter, check_tune
 from train.model import ModelSettings
 from train.schedule import OptimSettings
-from train.stage import claimed, precision_on, weights_inputs, write_run
+from train.stage import claimed, precision_on, write_run
 from workbench import manifest
 from workbench.config import at_least, between, section, setting
 from workbench.console import progress

@@ -27,6 +27,7 @@ from torch import Tensor
 from eval.draw import Vllm, by_length, draw_answers
 from eval.packing import IGNORED
 from eval.packing import batch as packed
+from eval.rollout import Scored, score_answers
 from eval.scorer import Reward
 from tokenizer.prompts import Prompt
 from tokenizer.shards import TokenShards
@@ -34,7 +35,6 @@ from train import checkpoint, parallel, ppo_math, value_head
 from train.data import Order
 from train.loss import summed_loss
 from train.meter import Meter, clock, shape_of
-from train.rollout import Scored, score_answers
 from train.schedule import share_of_peak
 from train.value_head import ValueHead
 from workbench.console import Progress, note

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eval.models import weights_inputs
+from tokenizer.joined import Joined
 from tokenizer.model import vocabulary_file
+from tokenizer.open import check_packed_by
 from tokenizer.shards import TokenShards
 from train import parallel
 from train.data import Order, accumulation, check_enough
-from train.model import ModelSettings, check_shape, check_tokenizer, make_model
+from train.model import ModelSettings, check_shape, make_model
 from train.plan import PlanSettings
-from train.replay import Mixed, MixedOrder, ReplaySettings
-from train.stage import Job, Machine, RunSettings, check_run, run_stage, tuned, weights_inputs
+from train.replay import MixedOrder, ReplaySettings
+from train.stage import Job, Machine, RunSettings, check_run, run_stage, tuned
 from workbench import manifest
 from workbench.config import at_least, section, setting
 from workbench.errors import ConfigError
@@ -55,12 +58,12 @@ def train_pt(settings: PtSettings, *, overwrite: bool = False) -> dict[str, Any]
     tokens = manifest.read(settings.data, "tokens", TOKENS_BY)
     shards = TokenShards.open(settings.data, "train")
     held_out = TokenShards.open(settings.data, "validation")
-    check_tokenizer(settings.tokenizer, shards)
+    check_packed_by(settings.tokenizer, shards)
     check_enough(len(shards), shards.seq_len, settings.batch_tokens, settings.data)
     if not len(held_out):
         raise ConfigError("data", f"{settings.data} has an empty validation split", "pack it with a validation share")
     replayed = settings.replay.data and TokenShards.open(settings.replay.data, "train")
-    mixed = Mixed(shards, replayed) if replayed else None
+    mixed = Joined(shards, replayed) if replayed else None
 
     def prepare(machine: Machine) -> Job:
         return _prepare(settings, shards, mixed, held_out, machine)
@@ -85,7 +88,7 @@ def _inputs(settings: PtSettings, tokens: manifest.Manifest) -> list[dict[str, A
 
 
 def _prepare(
-    settings: PtSettings, shards: TokenShards, mixed: Mixed | None, held_out: TokenShards, machine: Machine
+    settings: PtSettings, shards: TokenShards, mixed: Joined | None, held_out: TokenShards, machine: Machine
 ) -> Job:
     from eval.bits import NOTHING, bits_of_shards, total
     from eval.packing import batch

@@ -14,8 +14,7 @@ nothing once the manifest stands, and goes on from the newest complete checkpoin
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -204,18 +203,6 @@ def check_run(stage: str, settings: RunSettings) -> None:
         check(stage, settings)
 
 
-def weights_inputs(weights: Path | None, *, adapter: bool = False) -> list[dict[str, Any]]:
-    """Return a manifest's inputs of the weights: a run by its fingerprint, so that lineage walks on, or the files."""
-    if weights is None:
-        return []
-    if (weights / manifest.NAME).is_file():
-        return [{"path": str(weights), "fingerprint": read_json(weights / manifest.NAME)["fingerprint"]}]
-    from eval.models import model_folder
-
-    folder = weights if adapter and any(weights.rglob("adapter_config.json")) else model_folder(weights)
-    return [manifest.describe_file(path) for path in sorted(folder.rglob("*.safetensors"))]
-
-
 def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CAUSAL_LM") -> tuple[Shape, Any]:
     """Put the adapter that ``tune`` asks for into a model.
 
@@ -232,21 +219,6 @@ def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CA
     assert settings.weights is not None
     adapter = add_adapter(model, settings.lora, model_folder(settings.weights), vocabulary, task)
     return replace(shape, frozen=shape.parameters - shape.input_embedding), adapter
-
-
-@contextmanager
-def scoring(model: Any, machine: Machine) -> Iterator[None]:
-    """Within it the model is in evaluation mode, makes no gradients, and computes as in training."""
-    import torch
-
-    was_training = model.training
-    model.eval()
-    try:
-        bf16 = machine.autocast == "bf16"
-        with torch.no_grad(), torch.autocast(machine.device.type, torch.bfloat16, enabled=bf16):
-            yield
-    finally:
-        model.train(was_training)
 
 
 def _claim(out: Path, mark: str, overwrite: bool) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.errors import InputError, OutputError
-from workbench.files import make_folder, remove, sha256_file, write_json
+from workbench.files import make_folder, read_json, remove, sha256_file, write_json
 from workbench.version import __version__, git_commit
 
 NAME = "manifest.json"
@@ -80,6 +80,24 @@ def read(folder: Path, kind: str, made_by: str) -> Manifest:
     if manifest.kind != kind:
         raise InputError(folder, f"is a {manifest.kind}, not a {kind}", remedy)
     return manifest
+
+
+def wrong_with(path: Path) -> str | None:
+    """Return what is wrong with a folder's files, None if it has all that its manifest names with their hashes."""
+    try:
+        record = read_json(path / NAME)
+        entries = [(str(e["path"]), int(e["bytes"]), str(e["sha256"])) for e in record["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "has no readable manifest.json"
+    for name, size, digest in entries:
+        file = path / name
+        if not file.is_file():
+            return f"lacks {name}"
+        if file.stat().st_size != size:
+            return f"{name} has {file.stat().st_size:,} of {size:,} bytes"
+        if sha256_file(file) != digest:
+            return f"{name} has another hash than its manifest says"
+    return None
 
 
 State = Literal["fresh", "resume", "complete"]

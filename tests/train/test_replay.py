@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from tests.train.test_pt import exact, run
 from tests.train.toy import make_tokenizer, make_tokens, open_train
+from tokenizer.joined import Joined
 from train.data import Order
-from train.replay import Mixed, MixedOrder
+from train.replay import MixedOrder
 from train.trainer import Discipline
 from workbench.errors import InputError
 from workbench.lineage import chain
@@ -29,7 +30,7 @@ def general(toy, tmp_path_factory):
 
 def test_two_splits_as_one(toy, general):
     main, other = open_train(toy / "tokens"), open_train(general)
-    mixed = Mixed(main, other)
+    mixed = Joined(main, other)
     assert len(mixed) == len(main) + len(other)
     for i, shards, at in ((3, main, 3), (len(main), other, 0), (len(mixed) - 1, other, len(other) - 1)):
         assert np.array_equal(mixed.ids(i), shards.ids(at))
