@@ -48,6 +48,10 @@ class CheckpointSettings:
     keep: int = setting(2, "newest checkpoints kept", check=at_least(1))
     milestone: int | None = setting(None, "keep those of every so many steps for good", check=at_least(1))
 
+    def due(self, step: int, steps: int) -> bool:
+        """Return whether one is written after a step of so many."""
+        return step >= steps or (self.every is not None and step % self.every == 0)
+
 
 def name_of(step: int) -> str:
     """Return a checkpoint's name."""
@@ -156,12 +160,31 @@ def newest_complete(run: Path) -> Path | None:
     return None
 
 
+def going_on(found: Path) -> str:
+    """Say that a run goes on from a checkpoint; returns the event for its metrics."""
+    if parallel.first():
+        note(f"going on from {found.name}")
+    return f"resumed from {found.name}"
+
+
 def prune(run: Path, settings: CheckpointSettings) -> None:
-    """Remove the checkpoints that need not be kept."""
+    """Let the first process remove the checkpoints that need not be kept; the others wait for it."""
+    if not parallel.first():
+        parallel.wait()
+        return
     paths = sorted((p for p in (run / FOLDER).iterdir() if step_of(p) >= 0), key=step_of)
     for path in paths[: -settings.keep]:
         if settings.milestone is None or step_of(path) % settings.milestone:
             remove(path)
+    parallel.wait()
+
+
+def save_trained(model: Any, folder: Path) -> None:
+    """Write the weights that are trained, alone."""
+    from safetensors.torch import save_file
+
+    trained = {n: p.detach().cpu().contiguous() for n, p in model.named_parameters() if p.requires_grad}
+    save_file(trained, folder / MODEL)
 
 
 def save_optimizer(optimizer: Any, folder: Path) -> dict[str, Any]:

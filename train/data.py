@@ -50,7 +50,7 @@ class MicroBatches:
     device takes its own ``size`` in a row.
     """
 
-    def __init__(self, order: Order, *, size: int, total: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(self, order: Order, size: int, total: int, *, rank: int = 0, world: int = 1) -> None:
         """Stand at the beginning.
 
         Args:
@@ -74,10 +74,13 @@ class MicroBatches:
     def __iter__(self) -> Iterator[list[int]]:
         k = self.cursor  # the loader may fetch ahead: what was *consumed* is counted by the trainer, not here
         while True:
-            k = next_sample(k, self.skipped)
-            low = k + self.rank * self.size
+            low = next_sample(k, self.skipped) + self.rank * self.size
             yield [self.order[low + n] for n in range(self.size)]
-            k += self.world * self.size
+            k = self.after(k)
+
+    def after(self, k: int) -> int:
+        """Return the cursor behind the micro-step that begins at it, or behind what is left out there."""
+        return next_sample(k, self.skipped) + self.world * self.size
 
 
 def accumulation(batch_tokens: int, seq_len: int, micro_batch: int, devices: int) -> int:

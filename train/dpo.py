@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from train import parallel
 from train.instruct import PAIR_PANELS, PairSettings, make_job, open_model, run_on_rows, use_loss
-from train.stage import Job, Machine
+from train.job import Job, Machine
 from workbench.config import at_least, between, setting
 from workbench.console import progress
 from workbench.errors import ConfigError

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from train import parallel
 from train.data import Order
+from train.job import Job, Machine, RunSettings
 from train.spikes import SpikeSettings
-from train.stage import Job, Machine, RunSettings, check_run, finished, run_stage, tuned
+from train.stage import check_run, finished, run_stage, tuned
 from workbench import manifest
 from workbench.config import at_least, between, section, setting
 from workbench.errors import ConfigError, InputError

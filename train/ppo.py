@@ -16,6 +16,7 @@ Cost of a step: (1 + epochs) times a training step on the same tokens, and the d
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,10 +30,11 @@ from tokenizer.shards import TokenShards
 from train import parallel
 from train.checkpoint import CheckpointSettings
 from train.instruct import TemplateName
+from train.job import precision_on
 from train.lora import LoraSettings, add_adapter, check_tune
 from train.model import ModelSettings
 from train.schedule import OptimSettings
-from train.stage import claimed, precision_on, write_run
+from train.stage import claimed, interrupted, write_run
 from workbench import manifest
 from workbench.config import at_least, between, section, setting
 from workbench.console import progress
@@ -205,7 +207,6 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     from eval.scorer import make_reward
     from train import value_head
     from train.ppo_trainer import Models, Ppo
-    from workbench.runs.curves import draw
 
     first, device = parallel.first(), default_device()
     assert settings.model.weights is not None
@@ -239,18 +240,13 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first, shared=shared)
     models, precision = Models(policy, head, adapter), precision_on(settings.precision, device)
     ptx, book = _open_ptx(settings.ptx.data, folder), metrics.Metrics(settings.out, writes=first)
-    with progress("train", settings.steps, "steps", shown=first) as bar:
+    with closing(book), progress("train", settings.steps, "steps", shown=first) as bar:
         trainer = Ppo(settings, models, tokenizer, prompts.asked, reward, ptx, precision, book, bar)
         if settings.rollout.engine == "vllm":
             trainer.vllm = Vllm(folder, settings.lora.rank, settings.rollout.max_prompt + settings.rollout.max_new)
-        try:
-            trainer.go()
-        finally:
-            book.close()
+        trainer.go()
     if trainer.step < settings.steps:
-        if first:
-            draw(settings.out, PANELS)
-        raise KeyboardInterrupt
+        interrupted(settings.out, PANELS)
     about = {"precision": precision, "device": device.type, "devices": parallel.world(), "vocabulary": len(tokenizer)}
     template = getattr(prompts.template, "jinja", None)
     return parallel.by_first(lambda: _close(stage, settings, models, beside, template, about))

@@ -16,10 +16,11 @@ from tokenizer.open import check_packed_by
 from tokenizer.shards import TokenShards
 from train import parallel
 from train.data import Order, accumulation, check_enough
+from train.job import Job, Machine, RunSettings
 from train.model import ModelSettings, check_shape, make_model
 from train.plan import PlanSettings
 from train.replay import MixedOrder, ReplaySettings
-from train.stage import Job, Machine, RunSettings, check_run, run_stage, tuned
+from train.stage import check_run, run_stage, tuned
 from workbench import manifest
 from workbench.config import at_least, section, setting
 from workbench.errors import ConfigError

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from train.instruct import PAIR_PANELS, PairSettings, make_job, open_model, run_on_rows, use_loss
-from train.stage import Job, Machine
+from train.job import Job, Machine
 from workbench.config import at_least, setting
 from workbench.files import write_json
 

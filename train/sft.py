@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from train.instruct import InstructSettings, make_job, open_model, run_on_rows
-from train.stage import Job, Machine
+from train.job import Job, Machine
 from workbench.config import at_least, setting
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from train import checkpoint, parallel
 from workbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from train.stage import RunSettings
+    from train.job import RunSettings
 
 WEIGHTS_DIVIDED = ("fsdp2", "zero3")  # no process has them all: a forward pass needs everyone
 
