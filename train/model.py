@@ -17,6 +17,7 @@ from tokenizer.shards import TokenShards
 from workbench.config import at_least, setting
 from workbench.errors import ConfigError, InputError
 
+TOKENS_BY = "tokenizer pack CORPUS --tokenizer DIR --out DIR"
 MULTIPLE = 128  # rows of the embedding are a multiple of it
 
 

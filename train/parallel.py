@@ -13,9 +13,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from workbench.errors import ConfigError, YanmoError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 T = TypeVar("T")
 
@@ -109,12 +112,22 @@ def mean(numbers: Sequence[float]) -> list[float]:
     if world() == 1 or not numbers:
         return list(numbers)
     import torch
+
+    sums = torch.tensor(numbers, dtype=torch.float64)
+    sum_up([sums])
+    return [float(value) / world() for value in sums]
+
+
+def sum_up(tensors: Sequence[Tensor]) -> None:
+    """Replace each tensor by its sum over all processes, in one message."""
+    import torch
     import torch.distributed as dist
 
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
-    sums = torch.tensor(numbers, dtype=torch.float64, device=device)
-    dist.all_reduce(sums)
-    return [float(value) / world() for value in sums]
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors]).to(device)
+    dist.all_reduce(flat)
+    for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(part.view_as(tensor))
 
 
 def agree(loss: float, stop: bool) -> tuple[float, bool]:

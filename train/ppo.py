@@ -32,7 +32,7 @@ from train.checkpoint import CheckpointSettings
 from train.instruct import TemplateName
 from train.job import precision_on
 from train.lora import LoraSettings, add_adapter, check_tune
-from train.model import ModelSettings
+from train.model import TOKENS_BY, ModelSettings
 from train.schedule import OptimSettings
 from train.stage import claimed, interrupted, write_run
 from workbench import manifest
@@ -42,7 +42,7 @@ from workbench.errors import ConfigError, InputError
 from workbench.runs import metrics
 
 if TYPE_CHECKING:
-    from train.ppo_trainer import Models
+    from train.ppo_batch import Models
 
 LAST_STEPS = 10
 PANELS = (
@@ -192,8 +192,7 @@ def _inputs(settings: PpoSettings) -> list[dict[str, Any]]:
     inputs = [manifest.describe_file(path) for path in files if path.is_file()]
     inputs += weights_inputs(settings.model.weights)
     if settings.ptx.data is not None:
-        tokens = manifest.read(settings.ptx.data, "tokens", "tokenizer pack CORPUS --tokenizer DIR --out DIR")
-        inputs.append({"path": str(settings.ptx.data), "fingerprint": tokens.fingerprint})
+        inputs.append(manifest.describe_folder(settings.ptx.data, "tokens", TOKENS_BY))
     if kind not in ("rule", "python"):
         inputs += weights_inputs(Path(settings.reward), adapter=True)
     return inputs
@@ -206,7 +205,8 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     from eval.models import default_device, load_model, model_folder
     from eval.scorer import make_reward
     from train import value_head
-    from train.ppo_trainer import Models, Ppo
+    from train.ppo_batch import Models
+    from train.ppo_trainer import Ppo
 
     first, device = parallel.first(), default_device()
     assert settings.model.weights is not None
@@ -241,7 +241,7 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     models, precision = Models(policy, head, adapter), precision_on(settings.precision, device)
     ptx, book = _open_ptx(settings.ptx.data, folder), metrics.Metrics(settings.out, writes=first)
     with closing(book), progress("train", settings.steps, "steps", shown=first) as bar:
-        trainer = Ppo(settings, models, tokenizer, prompts.asked, reward, ptx, precision, book, bar)
+        trainer = Ppo(settings, models, tokenizer, prompts.asked, reward, precision, ptx, book, bar)
         if settings.rollout.engine == "vllm":
             trainer.vllm = Vllm(folder, settings.lora.rank, settings.rollout.max_prompt + settings.rollout.max_new)
         trainer.go()

@@ -49,6 +49,11 @@ def describe_file(path: Path, root: Path | None = None, **extra: Any) -> dict[st
     return {"path": str(name), **extra, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
 
 
+def describe_folder(folder: Path, kind: str, made_by: str) -> dict[str, Any]:
+    """Return the manifest's entry of an artefact: its fingerprint, so that ``train lineage`` walks on; see ``read``."""
+    return {"path": str(folder), "fingerprint": read(folder, kind, made_by).fingerprint}
+
+
 def write(folder: Path, manifest: Manifest) -> None:
     """Complete a folder: write its manifest, then take the mark of unfinished work away."""
     write_json(folder / NAME, asdict(manifest))

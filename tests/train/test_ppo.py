@@ -139,7 +139,8 @@ def make_trainer(world, out, *more):
     from eval.models import load_model
     from eval.scorer import make_reward
     from tokenizer.prompts import read_prompts
-    from train.ppo_trainer import Models, Ppo
+    from train.ppo_batch import Models
+    from train.ppo_trainer import Ppo
     from train.value_head import ValueHead
     from workbench.console import Unseen
 
@@ -150,7 +151,7 @@ def make_trainer(world, out, *more):
     models = Models(load_model(world / "sft", "cpu"), head)
     prompts = read_prompts(settings.data, world / "sft", template="own", window=8).asked
     reward = make_reward(settings.reward, tokenizer, torch.device("cpu"), 8)
-    return Ppo(settings, models, tokenizer, prompts, reward, None, "fp32", metrics.Metrics(out, writes=False), Unseen())
+    return Ppo(settings, models, tokenizer, prompts, reward, "fp32", None, metrics.Metrics(out, writes=False), Unseen())
 
 
 def alone(model, head, prompt, answer):
