@@ -61,6 +61,19 @@ def check_shape(settings: ModelSettings) -> None:
         )
 
 
+def fresh_sizes(settings: ModelSettings, vocabulary: int) -> dict[str, Any]:
+    """Return the sizes of a fresh Llama by their names in config.json."""
+    return {
+        "vocab_size": padded(vocabulary),
+        "hidden_size": settings.hidden_size,
+        "num_hidden_layers": settings.layers,
+        "num_attention_heads": settings.heads,
+        "num_key_value_heads": settings.kv_heads or settings.heads,
+        "intermediate_size": settings.mlp_size,
+        "tie_word_embeddings": settings.tied,
+    }
+
+
 def fresh_config(settings: ModelSettings, vocabulary: int, specials: dict[str, int | None]) -> Any:
     """Return the transformers configuration of a fresh Llama.
 
@@ -73,13 +86,7 @@ def fresh_config(settings: ModelSettings, vocabulary: int, specials: dict[str, i
 
     check_shape(settings)
     return LlamaConfig(
-        vocab_size=padded(vocabulary),
-        hidden_size=settings.hidden_size,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.heads,
-        num_key_value_heads=settings.kv_heads or settings.heads,
-        intermediate_size=settings.mlp_size,
-        tie_word_embeddings=settings.tied,
+        **fresh_sizes(settings, vocabulary),
         max_position_embeddings=settings.max_positions,
         rope_parameters={"rope_type": "default", "rope_theta": settings.rope_theta},
         initializer_range=settings.init_std,

@@ -15,11 +15,10 @@ from tokenizer.model import vocabulary_file
 from tokenizer.open import check_packed_by
 from tokenizer.shards import TokenShards
 from train import parallel
-from train.data import Order, accumulation, check_enough
+from train.data import MixedOrder, Order, ReplaySettings, accumulation, check_enough
 from train.job import Job, Machine, RunSettings
 from train.model import TOKENS_BY, ModelSettings, check_shape, make_model
 from train.plan import PlanSettings
-from train.replay import MixedOrder, ReplaySettings
 from train.stage import check_run, run_stage, tuned
 from workbench import manifest
 from workbench.config import at_least, section, setting

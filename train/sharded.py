@@ -89,11 +89,8 @@ def divide(model: Any, device: str, precision: str, offload: bool) -> None:
     for module in [m for m in model.modules() if type(m).__name__ in (model._no_split_modules or ())]:
         fully_shard(module, **how)
     fully_shard(model, **how)
-    type(
-        model
-    ).is_distributed_loading_by_transformers = (
-        True  # of a class that fully_shard made for this model: the Trainer wraps it no further
-    )
+    made = type(model)  # the class that fully_shard made for this model
+    made.is_distributed_loading_by_transformers = True  # the Trainer wraps it no further,
     model._is_fsdp_managed_module = True  # and holds the messages back until a step's last micro-batch
 
 

@@ -47,14 +47,7 @@ class Discipline(Saving):
     stopped_by: str | None = None  # the signal that asked to stop
 
     def __init__(
-        self,
-        settings: RunSettings,
-        job: Job,
-        machine: Machine,
-        book: Metrics,
-        bar: Progress,
-        *,
-        unscored: bool = False,
+        self, settings: RunSettings, job: Job, machine: Machine, book: Metrics, bar: Progress, *, unscored: bool = False
     ) -> None:
         """Stand before the first step.
 

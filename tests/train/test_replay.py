@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from tests.train.test_pt import exact, run
 from tests.train.toy import make_tokenizer, make_tokens, open_train
 from tokenizer.joined import Joined
-from train.data import Order
-from train.replay import MixedOrder
+from train.data import MixedOrder, Order
 from train.trainer import Discipline
 from workbench.errors import InputError
 from workbench.lineage import chain
