@@ -108,6 +108,21 @@ def load_model(folder: Path, device: str | torch.device | None = None) -> Any:
     return _open(AutoModelForCausalLM, inner).to(device or default_device()).eval()
 
 
+def load_tokenizer(folder: Path) -> Any:
+    """Return transformers' tokenizer of a folder.
+
+    Raises:
+        InputError: If it holds none.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        found = f"holds no tokenizer ({str(error).splitlines()[0][:99]})"
+        raise InputError(folder, found, "give tokenizer=") from error
+
+
 def load_reward_model(folder: Path, device: str | torch.device | None = None, *, fresh: bool = False) -> Any:
     """Return the reward model of a folder, in evaluation mode: a sequence classifier of one label, ``score``.
 

@@ -85,12 +85,10 @@ class StageRecord:
 
     def judge(self, reward_model: Path) -> None:
         """Let a reward model judge all answers: one more score of each stage."""
-        from transformers import AutoTokenizer
-
-        from eval.models import default_device
+        from eval.models import default_device, load_tokenizer
         from eval.scorer import make_reward
 
-        own = AutoTokenizer.from_pretrained(self.asked.tokenizer, local_files_only=True)
+        own = load_tokenizer(self.asked.tokenizer)
         reward = make_reward(str(reward_model), own, default_device(), 16, speak=False)
         before: Scored | None = None
         for name, found in self.scored.items():

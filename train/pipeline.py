@@ -106,42 +106,43 @@ def resolve_pipeline(words: Sequence[str]) -> Pipeline:
     given: dict[str, Any] = dict(parse_assignments(words))
     if "stage" in given:
         raise ConfigError("stage", "stands beside pipeline", "give one of the two")
-    config = given.pop("config", None)
-    path = None if config is None else find_recipe(config)
-    values = {} if path is None else read_yaml(path)
-    layers = [*([] if path is None else [(path.name, values)]), ("command line", given)]
-    for origin, one in layers:
-        for key in one:
-            if (head := key.partition(".")[0]) not in STAGES and head not in {k for k, _, _ in walk(PipelineSettings)}:
-                known = [*STAGES, *(key for key, _, _ in walk(PipelineSettings))]
-                raise ConfigError(f"{origin}: {key}", "no such stage or setting", did_you_mean(head, known))
-    loaded = load(
-        PipelineSettings, [Layer(origin, {k: v for k, v in one.items() if not _stage_of(k)}) for origin, one in layers]
-    )
+    layers = [Layer("command line", given)]
+    if (config := given.pop("config", None)) is not None:
+        path = find_recipe(config)
+        layers.insert(0, Layer(path.name, read_yaml(path)))
+    parts = [_split(layer) for layer in layers]
+    loaded = load(PipelineSettings, [own for own, _ in parts])
     names = tuple(OTHER_NAMES.get(name, name) for name in loaded.value.pipeline)
     _check_order(names)
     for key in given:  # a file may have sections for several pipelines
-        if (stage := _stage_of(key)) and stage not in names:
-            raise ConfigError(key, f"{stage} is not in pipeline={','.join(names)}", "leave it out")
+        if (name := key.partition(".")[0]) in STAGES and name not in names:
+            raise ConfigError(key, f"{name} is not in pipeline={','.join(names)}", "leave it out")
     steps: list[Step] = []
     for number, name in enumerate(names, 1):
-        own = [(origin, _section(one, name, origin)) for origin, one in layers]
+        own = [Layer(layer.origin, of.get(name, {})) for layer, of in parts]
         steps.append(_step(f"{number:02}-{name}", STAGES[name], own, steps, loaded.value.out))
     return Pipeline(loaded, tuple(steps))
 
 
-def _stage_of(key: str) -> str | None:
-    head = key.partition(".")[0]
-    return head if head in STAGES else None
-
-
-def _section(values: Mapping[str, Any], name: str, origin: str) -> dict[str, Any]:
-    """The settings of a stage: below its name in a file, ``name.key`` among words."""
-    out = {key[len(name) + 1 :]: value for key, value in values.items() if key.startswith(f"{name}.")}
-    inside = values.get(name, {})
-    if not isinstance(inside, Mapping):
-        raise ConfigError(f"{origin}: {name}", f"{inside!r} is no section of settings", f"write {name}.KEY=VALUE")
-    return {**inside, **out}
+def _split(layer: Layer) -> tuple[Layer, dict[str, dict[str, Any]]]:
+    """Part the pipeline's own settings from each stage's: below its name in a file, ``name.key`` among words."""
+    own, stages, known = dict[str, Any](), dict[str, dict[str, Any]](), {key for key, _, _ in walk(PipelineSettings)}
+    for key, value in layer.values.items():
+        head, _, rest = key.partition(".")
+        if head in STAGES and rest:
+            stages.setdefault(head, {})[rest] = value
+        elif head in STAGES and isinstance(value, Mapping):
+            stages[head] = {**value, **stages.get(head, {})}
+        elif head in STAGES:
+            raise ConfigError(
+                f"{layer.origin}: {key}", f"{value!r} is no section of settings", f"write {key}.KEY=VALUE"
+            )
+        elif head in known:
+            own[key] = value
+        else:
+            found = did_you_mean(head, [*STAGES, *known])
+            raise ConfigError(f"{layer.origin}: {key}", "no such stage or setting", found)
+    return Layer(layer.origin, own), stages
 
 
 def _check_order(names: Sequence[str]) -> None:
@@ -159,27 +160,25 @@ def _check_order(names: Sequence[str]) -> None:
         raise ConfigError(word, "has no stage that makes a language model", "use stage=rm")
 
 
-def _step(
-    name: str, stage: Stage, own: Sequence[tuple[str, dict[str, Any]]], before: Sequence[Step], out: Path
-) -> Step:
+def _step(name: str, stage: Stage, own: Sequence[Layer], before: Sequence[Step], out: Path) -> Step:
     """Return a stage with its settings, and with what is handed to it."""
     handed: dict[str, Any] = {"out": str(out / name)}
     policy = next((step for step in reversed(before) if step.makes_policy), None)
     judge = next((step for step in before if not step.makes_policy), None)
     if policy is not None:
         handed["model.weights"] = str(policy.weights)
-    if judge is not None and stage.name in REINFORCED and not any("reward" in values for _, values in own):
+    if judge is not None and stage.name in REINFORCED and not any("reward" in layer.values for layer in own):
         handed["reward"] = str(judge.run)
     layers = []
-    for origin, values in own:
+    for layer in own:
+        values = dict(layer.values)
         if (recipe := values.pop("config", None)) is not None:
             path = find_recipe(str(recipe))
-            below = {key: value for key, value in read_yaml(path).items() if key != "stage"}
-            layers.append(Layer(path.name, below))
-        for key in values:
-            if key in ("out", "model.weights") and key in handed:
-                raise ConfigError(f"{origin}: {stage.name}.{key}", "is handed over by the pipeline", "leave it out")
-        layers.append(Layer(f"{origin}: {stage.name}", values))
+            layers.append(Layer(path.name, {key: value for key, value in read_yaml(path).items() if key != "stage"}))
+        if taken := next((key for key in ("out", "model.weights") if key in values and key in handed), None):
+            place = f"{layer.origin}: {stage.name}.{taken}"
+            raise ConfigError(place, "is handed over by the pipeline", "leave it out")
+        layers.append(Layer(f"{layer.origin}: {stage.name}", values))
     try:
         return Step(name, stage, load(stage.settings(), [*layers, Layer("the pipeline", handed)]))
     except ConfigError as error:

@@ -199,10 +199,10 @@ def _inputs(settings: PpoSettings) -> list[dict[str, Any]]:
 
 
 def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
-    from transformers import AutoTokenizer, set_seed
+    from transformers import set_seed
 
     from eval.draw import Vllm
-    from eval.models import default_device, load_model, model_folder
+    from eval.models import default_device, load_model, load_tokenizer, model_folder
     from eval.scorer import make_reward
     from train import value_head
     from train.ppo_batch import Models
@@ -212,12 +212,7 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     assert settings.model.weights is not None
     folder = model_folder(settings.model.weights)
     beside = settings.tokenizer or folder
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(beside, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            beside, f"holds no tokenizer ({str(error).splitlines()[0][:99]})", "give tokenizer="
-        ) from error
+    tokenizer = load_tokenizer(beside)
     prompts = read_prompts(settings.data, beside, template=settings.template, window=settings.rollout.max_prompt)
     tokenizer.eos_token = prompts.end  # the template's: it need not be the tokenizer's own
     if first:

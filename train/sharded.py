@@ -94,8 +94,11 @@ def divide(model: Any, device: str, precision: str, offload: bool) -> None:
     model._is_fsdp_managed_module = True  # and holds the messages back until a step's last micro-batch
 
 
-def scored(model: Any, score: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Score an FSDP2 model, in all processes: its parts are called by themselves there, so the hooks must be told."""
+def scored(kind: str, model: Any, score: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Score a model: the first process alone, or all where none has all weights."""
+    if kind != "fsdp2":
+        return score() if parallel.first() or kind in WEIGHTS_DIVIDED else {}
+    # its parts are called by themselves in a score, so FSDP2's hooks must be told
     from torch.distributed.fsdp import register_fsdp_forward_method
 
     model.scored = score

@@ -28,6 +28,7 @@ from workbench.errors import GateFailed
 NORMAL = 1.4826  # times the median absolute deviation is the standard deviation of a normal distribution
 LEAST_LOSS_DEVIATION = 0.02  # of the logarithm: a smoother curve is not taken at its word
 LEAST_NORM_DEVIATION = 0.15
+NOT_TAKEN = "the step is not taken"
 Span = tuple[int, int]  # samples of the order of the data, from and up to
 
 
@@ -156,6 +157,17 @@ class Watch:
         """Return what the rate of a step (from 0) is multiplied with."""
         times = sum(low <= step < high for low, high in self.lowered)
         return float(self.settings.lower_to**times)
+
+    def told(self, action: str, target: str) -> str:
+        """Return what is said of an action: skip, lower, or rollback to a target."""
+        if action == "lower":
+            return f"the rate is x {self.settings.lower_to} for {self.settings.lower_steps} steps"
+        return NOT_TAKEN if action == "skip" else f"back to {target}, its batch is left out"
+
+    def lower(self, step: int) -> float:
+        """Lower the rate from the step that is being taken on; returns the factor of that step's own."""
+        self.lowered.append((step, step + self.settings.lower_steps))
+        return self.settings.lower_to
 
     def leave_out(self, samples: Span) -> None:
         """Leave out a step's samples and those of the steps before it."""

@@ -26,7 +26,6 @@ from train.model import save_model
 from workbench import manifest
 from workbench.config import as_dict
 from workbench.console import note, progress
-from workbench.errors import OutputError
 from workbench.files import atomic_path, read_json
 from workbench.runs import metrics, summary
 
@@ -70,8 +69,12 @@ def claimed(
 ) -> dict[str, Any]:
     """Do the work of a run in its folder, unless it is done, and write the manifest after it; see ``run_stage``."""
     plain, mark = as_dict(settings), _mark(settings, inputs)
+
+    def claim() -> str:
+        return manifest.claim(settings.out, "run", mark, overwrite=overwrite, option="out=")
+
     with parallel.joined():
-        if parallel.by_first(lambda: _claim(settings.out, mark, overwrite)) == "complete":
+        if parallel.by_first(claim) == "complete":
             return finished(settings, inputs) or {}
         results = {"stage": stage, **work()}
 
@@ -134,13 +137,6 @@ def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CA
     assert settings.weights is not None
     adapter = add_adapter(model, settings.lora, model_folder(settings.weights), vocabulary, task)
     return replace(shape, frozen=shape.parameters - shape.input_embedding), adapter
-
-
-def _claim(out: Path, mark: str, overwrite: bool) -> str:
-    try:
-        return manifest.claim(out, "run", mark, overwrite=overwrite)
-    except OutputError as error:
-        raise OutputError(error.place, error.found, error.remedy.replace("another --out", "another out=")) from error
 
 
 def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job]) -> dict[str, Any]:

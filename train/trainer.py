@@ -28,13 +28,11 @@ from train.job import Job, Machine, RunSettings
 from train.meter import Meter, clock
 from train.saving import Saving
 from train.schedule import share_of_peak
-from train.spikes import NotFinite, Spike, Watch, next_sample
+from train.spikes import NOT_TAKEN, NotFinite, Spike, Watch, next_sample
 from workbench.console import Progress, note
 from workbench.errors import ConfigError
 from workbench.runs.metrics import Metrics
 from workbench.stopping import saving_first
-
-NOT_TAKEN = "the step is not taken"
 
 
 class _RollBack(Exception):
@@ -116,9 +114,7 @@ class Discipline(Saving):
 
     def score(self) -> dict[str, float]:
         """Score on held-out data: the first process alone, or all where none has all weights."""
-        if self._kind == "fsdp2":
-            return sharded.scored(self.model, self.job.score)
-        return self.job.score() if parallel.first() or self._kind in sharded.WEIGHTS_DIVIDED else {}
+        return sharded.scored(self._kind, self.model, self.job.score)
 
     # --- data -------------------------------------------------------------------------------------------------------
 
@@ -219,18 +215,14 @@ class Discipline(Saving):
     def _answer(self, cause: Literal["loss", "grad_norm"], value: float, expected: float, deviations: float) -> None:
         """Do what the policy says about a step that is a spike."""
         watch, step = self.watch, int(self.state.global_step)
-        settings, action = watch.settings, str(watch.settings.action)
+        action = str(watch.settings.action)
         target = self._newest_complete() if action == "rollback" else None
-        if action == "rollback" and (target is None or self._rollbacks >= settings.rollbacks):
+        if action == "rollback" and (target is None or self._rollbacks >= watch.settings.rollbacks):
             action = "skip"  # nothing to go back to, or it has not helped so far
         samples = (next_sample(self._step_from, watch.skipped), self._consumed)
-        said = {
-            "skip": NOT_TAKEN,
-            "lower": f"the rate is x {settings.lower_to} for {settings.lower_steps} steps",
-            "rollback": f"back to {target.name if target else ''}, its batch is left out",
-        }
+        said = watch.told(action, target.name if target else "")
         names = dict.fromkeys(name for k in range(*samples) for name in self.job.documents(self.job.order[k]))
-        self._spike = Spike(step + 1, cause, value, expected, deviations, said[action], samples, tuple(names))
+        self._spike = Spike(step + 1, cause, value, expected, deviations, said, samples, tuple(names))
         if parallel.first():
             note(self._spike.text)
         if action == "skip" and self._kind.startswith("zero"):
@@ -239,9 +231,9 @@ class Discipline(Saving):
             for parameter in self.model.parameters():
                 parameter.grad = None  # AdamW passes over what has no gradient: no moment, no decay
         elif action == "lower":
-            watch.lowered.append((step, step + settings.lower_steps))
+            factor = watch.lower(step)
             for group in self.optimizer.param_groups:
-                group["lr"] *= settings.lower_to
+                group["lr"] *= factor
             self.lr_scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]  # what is reported
         else:
             watch.leave_out(samples)

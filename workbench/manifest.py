@@ -108,7 +108,7 @@ def wrong_with(path: Path) -> str | None:
 State = Literal["fresh", "resume", "complete"]
 
 
-def claim(folder: Path, kind: str, mark: str, *, overwrite: bool = False) -> State:
+def claim(folder: Path, kind: str, mark: str, *, overwrite: bool = False, option: str = "--out") -> State:
     """Take an output folder for this work, or say why not.
 
     Args:
@@ -116,6 +116,7 @@ def claim(folder: Path, kind: str, mark: str, *, overwrite: bool = False) -> Sta
         kind: The kind of artefact that will be in it.
         mark: The fingerprint of the work.
         overwrite: Whether an artefact of the same kind, but other work, may be replaced.
+        option: How the command names its output folder.
 
     Returns:
         ``fresh`` (empty, now ours), ``resume`` (our own unfinished work) or ``complete`` (nothing left to do).
@@ -124,7 +125,7 @@ def claim(folder: Path, kind: str, mark: str, *, overwrite: bool = False) -> Sta
         OutputError: If the folder cannot be written or belongs to something else.
     """
     if folder.exists() and not folder.is_dir():
-        raise OutputError(folder, "is a file, not a folder", "name another --out")
+        raise OutputError(folder, "is a file, not a folder", f"name another {option}")
     make_folder(folder)
     for name, state in ((NAME, "complete"), (UNFINISHED, "resume")):
         if not (folder / name).is_file():
@@ -133,17 +134,17 @@ def claim(folder: Path, kind: str, mark: str, *, overwrite: bool = False) -> Sta
             found = json.loads((folder / name).read_text(encoding="utf-8"))
             other_kind, other_mark = found["kind"], found["fingerprint"]
         except (ValueError, KeyError, TypeError) as error:
-            raise OutputError(folder / name, "was not written by yanmo", "name another --out") from error
+            raise OutputError(folder / name, "was not written by yanmo", f"name another {option}") from error
         if other_kind != kind:
-            raise OutputError(folder, f"holds a {other_kind}, not a {kind}", "name another --out")
+            raise OutputError(folder, f"holds a {other_kind}, not a {kind}", f"name another {option}")
         if other_mark == mark:
             return "complete" if state == "complete" else "resume"
         if not overwrite:
-            remedy = "name another --out, or add --overwrite to replace it"
+            remedy = f"name another {option}, or add --overwrite to replace it"
             raise OutputError(folder, f"holds a {kind} of other inputs or settings", remedy)
         for entry in folder.iterdir():
             remove(entry)
     if any(folder.iterdir()):
-        raise OutputError(folder, f"is not empty and holds no {kind}", "name another --out, or empty it")
+        raise OutputError(folder, f"is not empty and holds no {kind}", f"name another {option}, or empty it")
     write_json(folder / UNFINISHED, {"kind": kind, "fingerprint": mark})
     return "fresh"
