@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 import torch
 from transformers import TrainingArguments
 
-from train import checkpoint, parallel, sharded
+from train import checkpoint, parallel, zero
 from train.job import Job, RunSettings
+from workbench.errors import ConfigError
 
 
 def training_arguments(settings: RunSettings, job: Job, precision: str) -> TrainingArguments:
@@ -47,5 +51,21 @@ def training_arguments(settings: RunSettings, job: Job, precision: str) -> Train
         ignore_data_skip=True,  # the cursor says where the data goes on
         remove_unused_columns=False,
         dataloader_pin_memory=torch.accelerator.is_available(),
-        **sharded.arguments(settings.parallel, precision, settings.offload, clip),
+        **zero.arguments(settings.parallel, precision, settings.offload, clip),
     )
+
+
+@contextmanager
+def reporting(to: Sequence[str]) -> Iterator[None]:
+    """Within it the Trainer looks for the integrations that it reports to.
+
+    Raises:
+        ConfigError: If one of them cannot be used.
+    """
+    try:
+        yield
+    except (ImportError, RuntimeError) as error:
+        if not to:
+            raise
+        found = f"{', '.join(to)} cannot be used ({str(error).splitlines()[0]})"
+        raise ConfigError("report_to", found, "pip install it, or leave it out") from error

@@ -234,7 +234,10 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     shared = None if adapter is None else (adapter, folder)
     reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first, shared=shared)
     models, precision = Models(policy, head, adapter), precision_on(settings.precision, device)
-    ptx, book = _open_ptx(settings.ptx.data, folder), metrics.Metrics(settings.out, writes=first)
+    ptx = None if settings.ptx.data is None else TokenShards.open(settings.ptx.data, "train")
+    if ptx is not None:
+        check_carried(ptx, folder, "pack it with the model's own")
+    book = metrics.Metrics(settings.out, writes=first)
     with closing(book), progress("train", settings.steps, "steps", shown=first) as bar:
         trainer = Ppo(settings, models, tokenizer, prompts.asked, reward, precision, ptx, book, bar)
         if settings.rollout.engine == "vllm":
@@ -245,14 +248,6 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     about = {"precision": precision, "device": device.type, "devices": parallel.world(), "vocabulary": len(tokenizer)}
     template = getattr(prompts.template, "jinja", None)
     return parallel.by_first(lambda: _close(stage, settings, models, beside, template, about))
-
-
-def _open_ptx(data: Path | None, model: Path) -> TokenShards | None:
-    if data is None:
-        return None
-    shards = TokenShards.open(data, "train")
-    check_carried(shards, model, "pack it with the model's own")
-    return shards
 
 
 def _close(

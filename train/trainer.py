@@ -21,8 +21,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback
 
-from train import checkpoint, parallel, sharded
-from train.arguments import training_arguments
+from train import checkpoint, parallel, sharded, zero
+from train.arguments import reporting, training_arguments
 from train.data import MicroBatches
 from train.job import Job, Machine, RunSettings
 from train.meter import Meter, clock
@@ -30,7 +30,6 @@ from train.saving import Saving
 from train.schedule import share_of_peak
 from train.spikes import NOT_TAKEN, NotFinite, Spike, Watch, next_sample
 from workbench.console import Progress, note
-from workbench.errors import ConfigError
 from workbench.runs.metrics import Metrics
 from workbench.stopping import saving_first
 
@@ -61,13 +60,8 @@ class Discipline(Saving):
             ConfigError: If one of ``report_to`` cannot be used.
         """
         arguments, world = training_arguments(settings, job, machine.precision), parallel.world()
-        try:
+        with reporting(settings.report_to):
             super().__init__(model=job.model, args=arguments, train_dataset=range(job.samples))
-        except (ImportError, RuntimeError) as error:
-            if not settings.report_to:
-                raise
-            found = f"{', '.join(settings.report_to)} cannot be used ({str(error).splitlines()[0]})"
-            raise ConfigError("report_to", found, "pip install it, or leave it out") from error
         self.remove_callback(PrinterCallback)
         self.settings, self.job, self.book, self.bar, self.unscored = settings, job, book, bar, unscored
         self.meter = Meter(job.shape, job.seq_len, devices=world, device_name=machine.name)
@@ -108,7 +102,7 @@ class Discipline(Saving):
     def prepared(self) -> None:
         """Let DeepSpeed's step wait for ours, and score before the first one."""
         if self._kind.startswith("zero"):
-            sharded.hold_step(self.model_wrapped, self.accelerator.deepspeed_engine_wrapped)
+            zero.hold_step(self.model_wrapped, self.accelerator.deepspeed_engine_wrapped)
         if self.unscored and self.state.global_step == 0:
             self.book.write({"step": 0, "tokens": 0, **self.score()})
 
@@ -166,8 +160,8 @@ class Discipline(Saving):
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """Judge the step between backward and the optimizer: the last moment to keep a bad step out of the weights."""
-        zero = self._kind.startswith("zero")
-        norm = sharded.grad_norm(model) if zero else super()._get_grad_norm(model, grad_norm=grad_norm)
+        divided = self._kind.startswith("zero")
+        norm = zero.grad_norm(model) if divided else super()._get_grad_norm(model, grad_norm=grad_norm)
         assert self._step_loss is not None
         loss, self._stopping = parallel.agree(float(self._step_loss), self.stopped_by is not None)
         self._step_loss = torch.tensor(loss, dtype=torch.float64)
@@ -176,7 +170,7 @@ class Discipline(Saving):
         found = self.watch.judge(loss, size)
         if found is not None:
             self._answer(*found)
-        if zero and not (found and self._spike and self._spike.action == NOT_TAKEN):
+        if divided and not (found and self._spike and self._spike.action == NOT_TAKEN):
             model.step()  # the engine clips, and the optimizer beneath it does nothing by itself
         return norm
 
@@ -226,7 +220,7 @@ class Discipline(Saving):
         if parallel.first():
             note(self._spike.text)
         if action == "skip" and self._kind.startswith("zero"):
-            sharded.drop_gradients(self.model_wrapped)
+            zero.drop_gradients(self.model_wrapped)
         elif action == "skip":
             for parameter in self.model.parameters():
                 parameter.grad = None  # AdamW passes over what has no gradient: no moment, no decay
