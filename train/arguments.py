@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import torch
 from transformers import TrainingArguments
 
-from train import checkpoint, parallel, zero
+from eval import parallel
+from train import checkpoint, zero
 from train.job import Job, RunSettings
 from workbench.errors import ConfigError
 

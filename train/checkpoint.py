@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train import parallel
+from eval import parallel
 from workbench import manifest
 from workbench.config import at_least, setting
 from workbench.console import note

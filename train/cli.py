@@ -44,7 +44,7 @@ exit codes: 0 done, 1 a bug, 2 your mistake (one line says which), 3 the loss be
 
 def main() -> NoReturn:
     """Entry point of the console script."""
-    from train.parallel import leave
+    from eval.parallel import leave
 
     run(command, leave=leave)
 
@@ -124,7 +124,7 @@ def _pipeline(given: argparse.Namespace) -> int:
 
 def _ran(run_it: Callable[[], Any], show: Callable[[Any], None], *, as_json: bool) -> int:
     """Run and tell the results; of several processes the first one speaks, of errors too."""
-    from train import parallel
+    from eval import parallel
     from workbench.console import emit_json
 
     try:

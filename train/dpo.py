@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from train import parallel
+from eval import parallel
 from train.instruct import PAIR_PANELS, PairSettings, make_job, open_model, run_on_rows, use_loss
 from train.job import Job, Machine
 from workbench.config import at_least, between, setting

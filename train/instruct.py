@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from train import parallel
+from eval import parallel
 from train.data import Order
 from train.job import Job, Machine, RunSettings
 from train.spikes import SpikeSettings

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from train import parallel
+from eval import parallel
 from train.checkpoint import CheckpointSettings
 from train.data import Order
 from train.lora import LoraSettings

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from train import parallel
+from eval import parallel
 from train.settings import OTHER_NAMES, STAGES, Stage, find_recipe
 from workbench import manifest
 from workbench.command import did_you_mean

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from eval import parallel
 from eval.models import weights_inputs
 from tokenizer.chat.window import tell
 from tokenizer.dialogues import files_of
 from tokenizer.open import check_carried
 from tokenizer.prompts import read_prompts
 from tokenizer.shards import TokenShards
-from train import parallel
 from train.checkpoint import CheckpointSettings
 from train.instruct import TemplateName
 from train.job import precision_on

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from eval import parallel
 from eval.draw import Vllm, by_length, draw_answers
 from eval.rollout import Scored, score_answers
 from eval.scorer import Reward
 from tokenizer.prompts import Prompt
-from train import parallel, ppo_math
+from train import ppo_math
 from train.data import Order
 from train.value_head import ValueHead
 from workbench.errors import UserError

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eval import parallel
 from eval.models import weights_inputs
 from tokenizer.joined import Joined
 from tokenizer.model import vocabulary_file
 from tokenizer.open import check_packed_by
 from tokenizer.shards import TokenShards
-from train import parallel
 from train.data import MixedOrder, Order, ReplaySettings, accumulation, check_enough
 from train.job import Job, Machine, RunSettings
 from train.model import TOKENS_BY, ModelSettings, check_shape, make_model

@@ -13,7 +13,8 @@ from typing import Any
 from safetensors.torch import load_file
 from transformers import Trainer
 
-from train import checkpoint, parallel, sharded
+from eval import parallel
+from train import checkpoint, sharded
 from train.job import Job, RunSettings
 from train.meter import Meter
 from train.spikes import Watch

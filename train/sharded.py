@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from train import checkpoint, parallel
+from eval import parallel
+from train import checkpoint
 from train.zero import masters, spread
 from workbench.errors import ConfigError
 

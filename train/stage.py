@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from train import parallel
+from eval import parallel
 from train.job import Job, Machine, RunSettings
 from train.lora import FOLDER, add_adapter, check_tune, save_adapter
 from train.model import save_model

@@ -21,7 +21,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback
 
-from train import checkpoint, parallel, sharded, zero
+from eval import parallel
+from train import checkpoint, sharded, zero
 from train.arguments import reporting, training_arguments
 from train.data import MicroBatches
 from train.job import Job, Machine, RunSettings

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from train import parallel
+from eval import parallel
 
 
 def arguments(kind: str, precision: str, offload: bool, clip: float) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Several processes that train one model: ``torchrun --nproc-per-node N -m train …`` (``train.sharded``: divided).
+"""Several processes at one piece of work: ``torchrun --nproc-per-node N -m train …``, or ``-m eval run …``.
 
 What is one thing in the run — the folder, the metrics, the checkpoints, the scores, the words to a person — is done by
 the first process; the others wait for its word. What decides the next step (loss, a signal to stop) is agreed by all:
-no process goes a way of its own. The global batch is given in tokens, so any number of processes that divides it takes
+no process goes a way of its own. In training (a model divided among them: ``train.sharded``) the global batch is given in tokens, so any number of processes that divides it takes
 the same samples in the same steps, and a run goes on with another number of them. Cost: one sum of two numbers a step.
 """
 
@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from workbench.errors import ConfigError, YanmoError
@@ -21,6 +22,29 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that share the work."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the one that writes what is common."""
+        return self.rank == 0
+
+
+def join_ranks() -> Ranks:
+    """Return this process's place, joining the others for good if torchrun started several; words go by gloo."""
+    if world() > 1:
+        import torch.distributed as dist
+
+        if not dist.is_initialized():
+            dist.init_process_group("gloo")
+    return Ranks(rank(), world())
 
 
 def rank() -> int:
