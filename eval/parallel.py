@@ -2,8 +2,9 @@
 
 What is one thing in the run — the folder, the metrics, the checkpoints, the scores, the words to a person — is done by
 the first process; the others wait for its word. What decides the next step (loss, a signal to stop) is agreed by all:
-no process goes a way of its own. In training (a model divided among them: ``train.sharded``) the global batch is given in tokens, so any number of processes that divides it takes
-the same samples in the same steps, and a run goes on with another number of them. Cost: one sum of two numbers a step.
+no process goes a way of its own. In training the global batch is given in tokens, so any number of processes that
+divides it takes the same samples in the same steps, and a run goes on with another number of them (a model divided
+among them: ``train.sharded``). Cost: one sum of two numbers a step.
 """
 
 from __future__ import annotations
