@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from tokenizer.dialogues import Material, Pair
 
 REFERENCE = "reference.npy"
-
-
 Ratios = Sequence[tuple["Pair", float, float]]  # pairs, with the log-ratios of both answers
 
 
@@ -99,10 +98,7 @@ def train_near(
     """
     if settings.reference == "adapter" and settings.tune == "full":
         raise ConfigError("reference", "adapter, but tune=full has none", "use reference=precomputed")
-
-    def prepare(material: Material, machine: Machine) -> Job:
-        return _prepare(settings, material, machine, loss, score)
-
+    prepare = partial(_prepare, settings, loss, score)
     return run_on_rows(stage, settings, prepare, overwrite=overwrite)
 
 
@@ -127,10 +123,10 @@ def preference_loss(ratio: torch.Tensor, beta: float, kind: str, smoothing: floa
 
 def _prepare(
     settings: ReferenceSettings,
-    material: Material,
-    machine: Machine,
     loss_of: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], dict[str, torch.Tensor]],
     score_of: Callable[[Ratios], dict[str, float]],
+    material: Material,
+    machine: Machine,
 ) -> Job:
     import numpy as np
     import torch

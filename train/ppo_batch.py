@@ -133,11 +133,11 @@ class Collector:
         points = torch.tensor([x for part in everyone for x in part[2]])
         every = {key: torch.cat([part[3][key] for part in everyone]) for key in KEYS}
         mask = every.pop("mask") > 0
-        advantages, returns = self.estimate(points, mask=mask, **every)
+        advantages, returns = self.estimate(points, every["logp"], every["reference"], every["values"], mask)
         return Batch(ids, answers, points, mask=mask, advantages=advantages, returns=returns, **every)
 
     def estimate(
-        self, points: Tensor, logp: Tensor, reference: Tensor, values: Tensor, mask: Tensor, entropy: Tensor
+        self, points: Tensor, logp: Tensor, reference: Tensor, values: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return advantages and returns of a step's answers, each (answers, longest)."""
         settings, size = self.settings, self.settings.rollouts
