@@ -1,7 +1,8 @@
-"""Look into a built corpus from the terminal: one document, the rejects by reason, the funnel."""
+"""Look into a built corpus from the terminal: one document, some by their ids, the rejects by reason, the funnel."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
@@ -89,3 +90,17 @@ def show(corpus: Path, wanted: str) -> None:
         if name != "text":
             print(f"{name:20} {value}")
     print(f"\n{found[0]['text']}")
+
+
+def texts_of(corpus: Path, ids: Iterable[str]) -> dict[str, str]:
+    """Return the texts of documents of a corpus by id; those it does not have are left out. Cost: a scan of the ids.
+
+    Raises:
+        InputError: If the folder is no corpus.
+    """
+    manifest.read(corpus, "corpus", MADE_BY)
+    parts = sorted((corpus / "kept").glob("bucket=*/part-*.parquet"))
+    if not parts:
+        raise InputError(corpus, "has no kept documents", "name the corpus that was packed")
+    wanted = pl.scan_parquet(parts, hive_partitioning=False).select("id", "text").filter(pl.col("id").is_in(list(ids)))
+    return dict(wanted.collect().iter_rows())

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from eval.backend import Ranks
+from eval.parallel import Ranks
 from eval.plan import Planned
 from eval.samples import Sample, line_of, read_samples
 from eval.tasks.base import Asked, Task

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,50 +16,6 @@ from workbench.errors import ConfigError, InputError, MissingPackage
 
 BACKENDS = ("hf", "vllm")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """This process among those that share the questions."""
-
-    rank: int = 0
-    world: int = 1
-
-    @property
-    def first(self) -> bool:
-        """Whether it is the one that writes what is common."""
-        return self.rank == 0
-
-
-def join_ranks() -> Ranks:
-    """Return this process's rank, joining the group if torchrun started several."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
-        return Ranks()
-    import torch.distributed as dist
-
-    if not dist.is_initialized():
-        dist.init_process_group("gloo")
-    return Ranks(dist.get_rank(), world)
-
-
-def wait(ranks: Ranks) -> None:
-    """Wait until every process has come here."""
-    if ranks.world > 1:
-        import torch.distributed as dist
-
-        dist.barrier()
-
-
-def agree(ranks: Ranks, value: Any) -> Any:
-    """Return the first process's value in every process."""
-    if ranks.world == 1:
-        return value
-    import torch.distributed as dist
-
-    box = [value]
-    dist.broadcast_object_list(box, src=0)
-    return box[0]
 
 
 def see_tokenizer(folder: Path) -> Path:

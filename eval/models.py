@@ -6,10 +6,14 @@ A folder may be a model in Hugging Face's form or a run of ``train`` (its ``mode
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench import manifest
 from workbench.errors import InputError
+from workbench.files import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +51,31 @@ def model_folder(folder: Path) -> Path:
     return inner
 
 
+def weights_inputs(weights: Path | None, *, adapter: bool = False) -> list[dict[str, Any]]:
+    """Return a manifest's inputs of the weights: a run by its fingerprint, so that lineage walks on, or the files."""
+    if weights is None:
+        return []
+    if (weights / manifest.NAME).is_file():
+        return [{"path": str(weights), "fingerprint": read_json(weights / manifest.NAME)["fingerprint"]}]
+    folder = weights if adapter and any(weights.rglob("adapter_config.json")) else model_folder(weights)
+    return [manifest.describe_file(path) for path in sorted(folder.rglob("*.safetensors"))]
+
+
+@contextmanager
+def scoring(model: Any, device: torch.device, precision: str) -> Iterator[None]:
+    """Within it the model is in evaluation mode, makes no gradients, and computes as in training."""
+    import torch
+
+    was_training = model.training
+    model.eval()
+    try:
+        bf16 = precision == "bf16"
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            yield
+    finally:
+        model.train(was_training)
+
+
 def computes_in_bf16(device: torch.device) -> bool:
     """Return whether a device multiplies bfloat16 matrices by itself.
 
@@ -77,6 +106,21 @@ def load_model(folder: Path, device: str | torch.device | None = None) -> Any:
     if _is_reward_model(inner):
         raise InputError(inner, "is a reward model, which cannot continue text", "name the run of stage pt or sft")
     return _open(AutoModelForCausalLM, inner).to(device or default_device()).eval()
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Return transformers' tokenizer of a folder.
+
+    Raises:
+        InputError: If it holds none.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        found = f"holds no tokenizer ({str(error).splitlines()[0][:99]})"
+        raise InputError(folder, found, "give tokenizer=") from error
 
 
 def load_reward_model(folder: Path, device: str | torch.device | None = None, *, fresh: bool = False) -> Any:

@@ -15,14 +15,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from eval.answer import Drawing, answer
 from eval.answered import append, cached, collect, own_file
-from eval.backend import Ranks, agree, join_ranks, open_lm, quiet, see_tokenizer, wait
+from eval.backend import open_lm, quiet, see_tokenizer
+from eval.parallel import Ranks, by_first, join_ranks, wait
 from eval.plan import Planned, plan, portions
 from eval.samples import Sample, line_of
 from eval.scores import submission, sum_up
@@ -93,16 +94,14 @@ def evaluate(settings: RunSettings) -> dict[str, Any]:
     config = _config(settings, jobs)
     inputs = [*weights, *_unique(file for job in jobs for file in job.loaded.files)]
     mark = manifest.fingerprint(KIND, config, inputs)
-    state = agree(
-        ranks, manifest.claim(settings.out, KIND, mark, overwrite=settings.overwrite) if ranks.first else None
-    )
+    state = by_first(lambda: manifest.claim(settings.out, KIND, mark, overwrite=settings.overwrite))
     if state == "complete":
         note(f"{settings.out}: already complete; nothing was asked again")
         found: dict[str, Any] = read_json(settings.out / "scores.json")
         return found
     started = time.monotonic()
     answers = _answer(jobs, settings, ranks)
-    wait(ranks)
+    wait()
     if not ranks.first:
         return {}
     if ranks.world > 1:
@@ -233,12 +232,7 @@ def _share(job: Job, settings: RunSettings, ranks: Ranks) -> Sequence[Question]:
 def _bar(job: Job, ranks: Ranks) -> AbstractContextManager[Progress]:
     """Return the task's progress, of the first process alone: the others do as much in the same time."""
     total = -(-len(job.planned.questions) // ranks.world)
-    return progress(job.task.id, total, "items") if ranks.first else nullcontext(_Silent())
-
-
-class _Silent:
-    def advance(self, amount: float = 1, text: str | None = None) -> None:
-        """Count nothing."""
+    return progress(job.task.id, total, "items", shown=ranks.first)
 
 
 def _write(

@@ -1,12 +1,14 @@
-"""The page of a pipeline: does each stage help? A table of what each changed, and answers side by side."""
+"""Does each stage of a pipeline help? What each changed as a table on the terminal, and as a page with answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from eval.bilingual import Text
 from eval.page import both, esc, grid, heading, page, paragraph, stacked
-from eval.stage_scores import BETTER, HIGHER, NONE, UNKNOWN, WORSE, Change
+from eval.stage_scores import BETTER, HIGHER, NONE, UNKNOWN, WORSE, Change, shown
+from workbench.console import table
 
 NAMES: Mapping[str, Text] = {
     "bits_per_byte": Text("bits per byte", "每字节比特数"),
@@ -73,14 +75,28 @@ def stage_page(
 
 def _row(stage: Text, one: Change) -> str:
     way = Text("higher is better", "越高越好") if one.score in HIGHER else Text("lower is better", "越低越好")
-    before = "" if one.before is None else f"{one.before:.3f}"
     apart = "" if one.difference is None else f"{one.difference:+.3f}"
     if one.low is not None and one.high is not None:
         apart += f" <small>[{one.low:+.3f}, {one.high:+.3f}]</small>"
     verdict = both(VERDICTS[one.verdict])
-    shown = f"<b>{verdict}</b>" if one.verdict in (BETTER, WORSE) else verdict
+    told = f"<b>{verdict}</b>" if one.verdict in (BETTER, WORSE) else verdict
     return (
         f"<tr><th>{stacked(stage)}</th><td>{stacked(NAMES[one.score])}<small class='b'>{both(way)}</small></td>"
-        f"<td class='n'>{before}</td><td class='n'>{one.after:.3f}</td><td class='n'>{apart}</td>"
-        f"<td class='n'>{one.n:,}</td><td>{shown}</td></tr>"
+        f"<td class='n'>{shown(one.before)}</td><td class='n'>{shown(one.after)}</td><td class='n'>{apart}</td>"
+        f"<td class='n'>{one.n:,}</td><td>{told}</td></tr>"
     )
+
+
+def print_changes(results: Mapping[str, Any]) -> None:
+    """Print the table of a finished pipeline, from the results in its manifest."""
+    rows = []
+    for stage, found in results["stages"].items():
+        for one in found or [{"score": "", "verdict": UNKNOWN}]:
+            name = NAMES[one["score"]].en if one["score"] else "nothing was scored"
+            values = [shown(one.get(key)) for key in ("before", "after", "difference")]
+            low, high = one.get("low"), one.get("high")
+            apart = "" if low is None or high is None else f"{low:+.3f} to {high:+.3f}"
+            rows.append((stage, name, *values, apart, one.get("n", 0), one["verdict"]))
+    columns = ("stage", "score", "before", "after", "change", "95 % interval", "items", "does it help?")
+    table(columns, rows, title="Does each stage help?")
+    print(results["page"])

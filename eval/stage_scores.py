@@ -87,6 +87,11 @@ class Change:
         return {**vars(self), "verdict": self.verdict}
 
 
+def shown(value: float | None) -> str:
+    """Return a score as it is printed, nothing for None."""
+    return "" if value is None else f"{value:.3f}"
+
+
 def multiple_choice(folder: Path, most: int) -> list[Item]:
     """Return items of the benchmarks below a folder that have choices and an answer, spread evenly.
 

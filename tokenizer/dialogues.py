@@ -23,7 +23,8 @@ from corpus.instructions.gather import gather
 from corpus.instructions.rows import Faulty, Preference, Rated, Row, Turn
 from corpus.instructions.sets import parse
 from tokenizer.chat.encode import ChatTokenizer, Encoded, Template, find_template, load
-from tokenizer.chat.window import Fitted, fit
+from tokenizer.chat.window import Fitted, fit, tell
+from workbench.console import note
 from workbench.errors import InputError
 
 Ids = NDArray[np.uint32]
@@ -91,6 +92,25 @@ class Material:
     def compared(self, rows: Sequence[Row]) -> list[Pair]:
         """Encode preferences or rated answers, whichever they are."""
         return self.rated(rows) if rows and isinstance(rows[0], Rated) else self.pairs(rows)
+
+    def tell(self) -> None:
+        """Say what is not used, and what else a person should know."""
+        for warning in self.warnings:
+            note(f"warning: {warning}")
+        tell(self.left_out, self.shortened, self.window)
+
+    def about(self, used: str) -> dict[str, Any]:
+        """Return what became of the rows, for a run's results; ``told`` is for people, ``used`` says how often."""
+        sets = [f"`{one['data']}`: {one['rows']:,} rows x {one['weight']:g}" for one in self.sets]
+        out, held, shortened = len(self.left_out), len(self.held_out), self.shortened
+        told = [
+            ["data", "; ".join(sets), used],
+            ["template", self.template.name, f"window of {self.window:,} ids"],
+            ["held out", f"{held:,} rows", "by the hash of their question"],
+            ["not used", f"{out:,} rows", f"{shortened:,} more lost their oldest exchanges"],
+        ]
+        about = {"template": self.template.name, "sets": self.sets, "held_out": held, "left_out": out}
+        return {**about, "shortened": shortened, "told": told}
 
     def _fit(self, rows: Sequence[Row]) -> Iterator[Fitted]:
         for found in fit(self.chat, rows, self.template, self.window):

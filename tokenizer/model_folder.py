@@ -34,7 +34,18 @@ OUTPUT_NAMES = ("lm_head.weight", "embed_out.weight")
 TOKENIZER_FILES = ("tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 OTHER_TOKENIZER_FILES = ("added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja")
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".gguf", ".ckpt")
+NO_TOKENIZER = (  # of a model, an adapter or a tokenizer folder
+    *(manifest.NAME, "report.json", "README.md", "config.json", "generation_config.json"),
+    *("adapter_config.json", "model.safetensors.index.json"),
+)
 MOST_PADDING = 1024  # rows a model may have beyond its vocabulary
+
+
+def copy_tokenizer(source: Path, folder: Path) -> None:
+    """Copy a tokenizer's files from its own folder, or from one where it lies beside a model or an adapter."""
+    for path in sorted(source.iterdir()):
+        if path.is_file() and path.name not in NO_TOKENIZER and path.suffix not in (".safetensors", ".bin"):
+            shutil.copyfile(path, folder / path.name)
 
 
 def find_shards(model: Path) -> tuple[list[Path], dict[str, Any] | None]:

@@ -1,4 +1,4 @@
-"""The encoder of a vocabulary file, and whether a model carries the tokenizer of some shards; for both kinds."""
+"""The encoder of a vocabulary file, and whether it is the one that packed some shards; for both kinds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from pathlib import Path
 
 from tokenizer.byte_encode import ByteLevelEncoder
 from tokenizer.encode import Encoder
+from tokenizer.model import vocabulary_file
 from tokenizer.shards import TokenShards
 from workbench.errors import InputError
 from workbench.files import sha256_file
+
+MADE_BY = "tokenizer extend --add zh7k --out DIR"
 
 
 @cache
@@ -21,6 +24,22 @@ def load_encoder(path: Path, _sha256: str = "") -> Encoder | ByteLevelEncoder:
         _sha256: A changed file is another encoder.
     """
     return ByteLevelEncoder(path) if path.suffix == ".json" else Encoder(path)
+
+
+def check_packed_by(tokenizer: Path, shards: TokenShards) -> None:
+    """Refuse shards that another tokenizer packed.
+
+    Raises:
+        InputError: If the folder is no tokenizer, or not the one of the shards.
+    """
+    if not tokenizer.is_dir():
+        raise InputError(tokenizer, "no such folder", f"make one with: {MADE_BY}")
+    if (found := sha256_file(vocabulary_file(tokenizer))) != shards.tokenizer_sha256:
+        raise InputError(
+            shards.folder,
+            f"was packed with another tokenizer (sha256 {shards.tokenizer_sha256[:12]}, {tokenizer} has {found[:12]})",
+            f"name the tokenizer that packed it, or: tokenizer pack CORPUS --tokenizer {tokenizer}",
+        )
 
 
 def check_carried(shards: TokenShards, folder: Path, remedy: str) -> None:

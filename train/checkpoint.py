@@ -25,12 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train import parallel
+from eval import parallel
 from workbench import manifest
 from workbench.config import at_least, setting
 from workbench.console import note
 from workbench.errors import OutputError
-from workbench.files import atomic_path, read_json, remove, sha256_file, sync_folder, write_json
+from workbench.files import atomic_path, remove, sync_folder, write_json
 
 KIND = "checkpoint"
 FOLDER = "checkpoints"
@@ -47,6 +47,10 @@ class CheckpointSettings:
     every: int | None = setting(100, "steps between checkpoints; none: only the last", check=at_least(1))
     keep: int = setting(2, "newest checkpoints kept", check=at_least(1))
     milestone: int | None = setting(None, "keep those of every so many steps for good", check=at_least(1))
+
+    def due(self, step: int, steps: int) -> bool:
+        """Return whether one is written after a step of so many."""
+        return step >= steps or (self.every is not None and step % self.every == 0)
 
 
 def name_of(step: int) -> str:
@@ -138,24 +142,6 @@ def check_room(run: Path, needed_bytes: int) -> None:
         raise OutputError(run, found, "free some space, or give another out=")
 
 
-def wrong_with(path: Path) -> str | None:
-    """Return what is wrong with a checkpoint, None if it is complete and its hashes match."""
-    try:
-        record = read_json(path / manifest.NAME)
-        entries = [(str(e["path"]), int(e["bytes"]), str(e["sha256"])) for e in record["files"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "has no readable manifest.json"
-    for name, size, digest in entries:
-        file = path / name
-        if not file.is_file():
-            return f"lacks {name}"
-        if file.stat().st_size != size:
-            return f"{name} has {file.stat().st_size:,} of {size:,} bytes"
-        if sha256_file(file) != digest:
-            return f"{name} has another hash than its manifest says"
-    return None
-
-
 def newest_complete(run: Path) -> Path | None:
     """Return the newest complete checkpoint of a run, None if there is none; says which it passes over."""
     folder = run / FOLDER
@@ -167,19 +153,38 @@ def newest_complete(run: Path) -> Path | None:
     for path in sorted(folder.iterdir(), key=step_of, reverse=True):
         if step_of(path) < 0:
             continue
-        wrong = wrong_with(path)
+        wrong = manifest.wrong_with(path)
         if wrong is None:
             return path
         note(f"{path}: {wrong}; passed over")
     return None
 
 
+def going_on(found: Path) -> str:
+    """Say that a run goes on from a checkpoint; returns the event for its metrics."""
+    if parallel.first():
+        note(f"going on from {found.name}")
+    return f"resumed from {found.name}"
+
+
 def prune(run: Path, settings: CheckpointSettings) -> None:
-    """Remove the checkpoints that need not be kept."""
+    """Let the first process remove the checkpoints that need not be kept; the others wait for it."""
+    if not parallel.first():
+        parallel.wait()
+        return
     paths = sorted((p for p in (run / FOLDER).iterdir() if step_of(p) >= 0), key=step_of)
     for path in paths[: -settings.keep]:
         if settings.milestone is None or step_of(path) % settings.milestone:
             remove(path)
+    parallel.wait()
+
+
+def save_trained(model: Any, folder: Path) -> None:
+    """Write the weights that are trained, alone."""
+    from safetensors.torch import save_file
+
+    trained = {n: p.detach().cpu().contiguous() for n, p in model.named_parameters() if p.requires_grad}
+    save_file(trained, folder / MODEL)
 
 
 def save_optimizer(optimizer: Any, folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from workbench.command import Parser, did_you_mean, run
 from workbench.errors import ConfigError, YanmoError
+from workbench.runs import cli as runs
 
 USAGE = (
     "train stage=STAGE [config=NAME|FILE.yaml] [key=value ...] [--print|--plan] [--json] [--overwrite]\n"
@@ -43,7 +44,7 @@ exit codes: 0 done, 1 a bug, 2 your mistake (one line says which), 3 the loss be
 
 def main() -> NoReturn:
     """Entry point of the console script."""
-    from train.parallel import leave
+    from eval.parallel import leave
 
     run(command, leave=leave)
 
@@ -79,54 +80,51 @@ def command(words: Sequence[str]) -> int:
     if not arguments.settings:
         top.error("nothing to do; say which stage, e.g. stage=pt config=tiny-cpu")
     from train.pipeline import is_pipeline
+
+    return (_pipeline if is_pipeline(arguments.settings) else _stage)(arguments)
+
+
+def _stage(given: argparse.Namespace) -> int:
     from train.settings import resolve
-    from workbench.config import as_dict, explain
-    from workbench.console import emit_json, table
+    from workbench.console import emit_json
+    from workbench.runs.summary import print_summary
+    from workbench.show_settings import as_json, print_settings
 
-    if is_pipeline(arguments.settings):
-        return _pipeline(arguments)
-    stage, loaded = resolve(arguments.settings, planning=arguments.plan)
-    if arguments.show:
-        if arguments.json:
-            emit_json({"stage": stage.name, "settings": as_dict(loaded.value), "origins": dict(loaded.origins)})
-        else:
-            rows = [(key, _word(value), *rest) for key, value, *rest in explain(loaded)]
-            table(("setting", "value", "from", "what it is"), rows, title=f"stage={stage.name}")
+    stage, loaded = resolve(given.settings, planning=given.plan)
+    if given.show:
+        shown = {"stage": stage.name, **as_json(loaded)}
+        emit_json(shown) if given.json else print_settings(loaded, f"stage={stage.name}")
         return 0
-    if arguments.plan:
-        stage.plan(loaded.value, arguments.json)
+    if given.plan:
+        stage.plan(loaded.value, given.json)
         return 0
-    from train.summary import print_summary
-
-    return _ran(lambda: stage.run(loaded, arguments.overwrite), print_summary, as_json=arguments.json)
+    return _ran(lambda: stage.run(loaded, given.overwrite), print_summary, as_json=given.json)
 
 
-def _pipeline(arguments: argparse.Namespace) -> int:
+def _pipeline(given: argparse.Namespace) -> int:
     from train.pipeline import resolve_pipeline, run_pipeline
-    from workbench.config import as_dict, explain
-    from workbench.console import emit_json, table
+    from workbench.console import emit_json
+    from workbench.show_settings import as_json, print_settings
 
-    plan = resolve_pipeline(arguments.settings)
-    if arguments.plan:
+    plan = resolve_pipeline(given.settings)
+    if given.plan:
         raise ConfigError("--plan", "counts stage=pt, not a pipeline", "plan pt with the same model and recipe")
-    if arguments.show:
+    if given.show:
         parts = {"pipeline": plan.loaded, **{step.name: step.loaded for step in plan.steps}}
-        if arguments.json:
-            shown = {n: {"settings": as_dict(one.value), "origins": dict(one.origins)} for n, one in parts.items()}
-            emit_json(shown)
+        if given.json:
+            emit_json({name: as_json(one) for name, one in parts.items()})
             return 0
         for name, one in parts.items():
-            rows = [(key, _word(value), *rest) for key, value, *rest in explain(one)]
-            table(("setting", "value", "from", "what it is"), rows, title=name)
+            print_settings(one, name)
         return 0
-    from train.pipeline_scores import print_pipeline
+    from eval.stage_page import print_changes
 
-    return _ran(lambda: run_pipeline(plan, overwrite=arguments.overwrite), print_pipeline, as_json=arguments.json)
+    return _ran(lambda: run_pipeline(plan, overwrite=given.overwrite), print_changes, as_json=given.json)
 
 
 def _ran(run_it: Callable[[], Any], show: Callable[[Any], None], *, as_json: bool) -> int:
     """Run and tell the results; of several processes the first one speaks, of errors too."""
-    from train import parallel
+    from eval import parallel
     from workbench.console import emit_json
 
     try:
@@ -138,11 +136,6 @@ def _ran(run_it: Callable[[], Any], show: Callable[[Any], None], *, as_json: boo
     if parallel.first():
         emit_json(results) if as_json else show(results)
     return 0
-
-
-def _word(value: object) -> str:
-    """A value as it is written on the command line."""
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _parser(name: str, doc: str) -> Parser:
@@ -167,25 +160,14 @@ def _stages(words: Sequence[str]) -> int:
     return 0
 
 
-def _lineage(words: Sequence[str]) -> int:
-    sub = _parser("lineage", "The chain from a run back to the raw files, from the manifests alone.")
-    sub.add_argument("run", type=Path, metavar="RUN", help="a run, or any other folder with a manifest")
-    arguments = sub.parse_args(words)
-    from train.lineage import chain, print_chain
-    from workbench.console import emit_json
-
-    entries = chain(arguments.run)
-    emit_json({"lineage": entries}) if arguments.json else print_chain(entries)
-    return 0
-
-
 def _spikes(words: Sequence[str]) -> int:
     sub = _parser("spikes", "The loss spikes of a run, what was done about them, and the texts of their batches.")
     sub.add_argument("run", type=Path, metavar="RUN", help="a run, finished or not")
     sub.add_argument("--corpus", type=Path, metavar="DIR", help="the corpus that was packed: prints the texts")
     arguments = sub.parse_args(words)
-    from train.show_spikes import print_spikes, spikes_of, texts_of
+    from corpus.inspect import texts_of
     from workbench.console import emit_json
+    from workbench.runs.spikes import print_spikes, spikes_of
 
     spikes = spikes_of(arguments.run)
     names = {name for spike in spikes for name in spike["documents"]}
@@ -210,37 +192,15 @@ def _merge(words: Sequence[str]) -> int:
     return 0
 
 
-def _curves(words: Sequence[str]) -> int:
-    sub = Parser("train curves", description="The curves of one or several runs, laid over one another, in one file.")
-    sub.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="runs, finished or not")
-    sub.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .html to write")
-    arguments = sub.parse_args(words)
-    from train.curves_html import write_html
-
-    print(write_html(arguments.runs, arguments.out))
-    return 0
-
-
 def _data(words: Sequence[str]) -> int:
     if not words or words[0] != "check":
         raise ConfigError(f"data {' '.join(words[:1])}".strip(), "no such command", "did you mean train data check?")
-    from train.data_check import main as check
+    from tokenizer.chat.check import main as check
 
     return check(words[1:])
 
 
-def _supervise(words: Sequence[str]) -> int:
-    sub = Parser("train supervise", description="Start a run again when it fails; give up when that does not help.")
-    sub.add_argument("--max-restarts", type=int, default=10, metavar="N", help="restarts in all (10)")
-    sub.add_argument("--at-one-step", type=int, default=3, metavar="N", help="failures after one step that end it (3)")
-    sub.add_argument("command", nargs="+", metavar="COMMAND", help="after --: train … or torchrun … -m train …")
-    arguments = sub.parse_args(words)
-    from train.supervise import supervise
-
-    return supervise(arguments.command, max_restarts=arguments.max_restarts, at_one_step=arguments.at_one_step)
-
-
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = MappingProxyType(
-    {"data": _data, "stages": _stages, "lineage": _lineage, "spikes": _spikes, "merge": _merge, "curves": _curves}
-    | {"supervise": _supervise}
+    {"data": _data, "stages": _stages, "spikes": _spikes, "merge": _merge}
+    | {"lineage": runs.lineage, "curves": runs.curves, "supervise": runs.supervise}
 )

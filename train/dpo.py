@@ -17,12 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from train import parallel
+from eval import parallel
 from train.instruct import PAIR_PANELS, PairSettings, make_job, open_model, run_on_rows, use_loss
-from train.stage import Job, Machine, scoring
+from train.job import Job, Machine
 from workbench.config import at_least, between, setting
 from workbench.console import progress
 from workbench.errors import ConfigError
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from tokenizer.dialogues import Material, Pair
 
 REFERENCE = "reference.npy"
-
-
 Ratios = Sequence[tuple["Pair", float, float]]  # pairs, with the log-ratios of both answers
 
 
@@ -99,10 +98,7 @@ def train_near(
     """
     if settings.reference == "adapter" and settings.tune == "full":
         raise ConfigError("reference", "adapter, but tune=full has none", "use reference=precomputed")
-
-    def prepare(material: Material, machine: Machine) -> Job:
-        return _prepare(settings, material, machine, loss, score)
-
+    prepare = partial(_prepare, settings, loss, score)
     return run_on_rows(stage, settings, prepare, overwrite=overwrite)
 
 
@@ -127,15 +123,16 @@ def preference_loss(ratio: torch.Tensor, beta: float, kind: str, smoothing: floa
 
 def _prepare(
     settings: ReferenceSettings,
-    material: Material,
-    machine: Machine,
     loss_of: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], dict[str, torch.Tensor]],
     score_of: Callable[[Ratios], dict[str, float]],
+    material: Material,
+    machine: Machine,
 ) -> Job:
     import numpy as np
     import torch
 
     from eval.bits import choose
+    from eval.models import scoring
     from eval.pairs import answer_log_probs, batch, mean_length
 
     model, rows, parts = open_model(settings, machine)
@@ -173,7 +170,7 @@ def _prepare(
 
     def score() -> dict[str, float]:
         ratios: list[tuple[Pair, float, float]] = []
-        with scoring(model, machine):
+        with scoring(model, machine.device, machine.autocast):
             for low in range(len(samples), len(every), size):
                 numbers = range(low, min(low + size, len(every)))
                 found = (side.tolist() for side in log_ratios(put_together(numbers)))
@@ -186,7 +183,7 @@ def _prepare(
         wanted = job.steps * settings.batch
         seen = range(len(samples)) if wanted >= len(samples) else sorted(job.order[k] for k in range(wanted))
         numbers, found = [*seen, *range(len(samples), len(every))], np.full_like(known, np.nan)
-        with scoring(model, machine), progress("reference", len(numbers), "pairs") as bar:
+        with scoring(model, machine.device, machine.autocast), progress("reference", len(numbers), "pairs") as bar:
             for low in range(0, len(numbers), size):
                 part = numbers[low : low + size]
                 found[part] = reference(batch([every[n] for n in part], rows)).reshape(2, -1).T.float().cpu().numpy()

@@ -13,22 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from train import parallel
-from train.curves import PANELS
+from eval import parallel
 from train.data import Order
+from train.job import Job, Machine, RunSettings
 from train.spikes import SpikeSettings
-from train.stage import Job, Machine, RunSettings, check_run, finished, run_stage, tuned, weights_inputs
+from train.stage import check_run, finished, run_stage, tuned
 from workbench import manifest
 from workbench.config import at_least, between, section, setting
-from workbench.console import note
 from workbench.errors import ConfigError, InputError
 from workbench.files import sha256_file
+from workbench.runs.curves import PANELS
 
 if TYPE_CHECKING:
-    from corpus.instructions.rows import Faulty
     from tokenizer.dialogues import Material
 
-SHOWN = 3  # faulty rows told one by one; the run's results count them all
 Part = TypeVar("Part")
 TemplateName = Literal["own", "ziya", "llama2", "chatml", "qwen", "alpaca", "vicuna"]
 
@@ -85,7 +83,7 @@ def run_on_rows(
     Raises:
         UserError: If weights, tokenizer, rows or settings are not what they should be.
     """
-    from eval.models import model_folder
+    from eval.models import model_folder, weights_inputs
     from tokenizer.dialogues import files_of, read_material
 
     check_run(stage, settings)
@@ -129,16 +127,6 @@ def open_model(
     return model, rows, {"model": model, "shape": shape, "adapter": adapter, "vocabulary": rows}
 
 
-def tell(left_out: Sequence[Faulty], shortened: int, window: int) -> None:
-    """Say which rows are not used, and how many lost their beginning."""
-    for row in left_out[:SHOWN]:
-        note(f"{row.place}: {row.cause}; not used")
-    if len(left_out) > SHOWN:
-        note(f"{len(left_out):,} rows are not used: train data check prints them all")
-    if shortened:
-        note(f"{shortened:,} rows lost their oldest exchanges to fit {window:,} ids")
-
-
 def make_job(
     settings: InstructSettings,
     rows: Material,
@@ -163,23 +151,15 @@ def make_job(
     from eval.models import model_folder
 
     if parallel.first():
-        for warning in rows.warnings:
-            note(f"warning: {warning}")
-        tell(rows.left_out, rows.shortened, settings.window)
+        rows.tell()
     if len(samples) < settings.batch:
         found = f"{len(samples):,} samples do not fill one batch of {settings.batch:,}"
         raise InputError(", ".join(settings.data), found, "give a smaller batch=, or more data")
     steps = settings.steps or max(1, math.ceil(settings.epochs * len(samples) / settings.batch))
     passes = steps * settings.batch / len(samples)
-    sets = [f"`{one['data']}`: {one['rows']:,} rows x {one['weight']:g}" for one in rows.sets]
-    lines = [
-        ["data", "; ".join(sets), f"{passes:.2f} passes over {len(samples):,} samples"],
-        ["template", rows.template.name, f"window of {settings.window:,} ids"],
-        ["held out", f"{len(rows.held_out):,} rows", "by the hash of their question"],
-        ["not used", f"{len(rows.left_out):,} rows", f"{rows.shortened:,} more lost their oldest exchanges"],
-    ]
-    about = {"samples": len(samples), "passes": passes, "template": rows.template.name, "sets": rows.sets}
-    about |= {"held_out": len(rows.held_out), "left_out": len(rows.left_out), "shortened": rows.shortened}
+    used = f"{passes:.2f} passes over {len(samples):,} samples"
+    about = {"samples": len(samples), "passes": passes, **rows.about(used)}
+    lines = about.pop("told")
 
     def all_results(before: dict[str, float]) -> dict[str, Any]:
         own = results()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from train import parallel
+from eval import parallel
 from train.dpo import Ratios, ReferenceSettings, train_near
 from workbench.config import at_least, setting
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.model import copy_tokenizer
+from tokenizer.model_folder import copy_tokenizer
 from workbench import manifest
 from workbench.config import at_least, between, setting
 from workbench.errors import ConfigError, GateFailed, InputError

@@ -119,6 +119,18 @@ class Meter:
         tflops = speed * self.flops / 1e12
         return Reading(speed, tflops, tflops / self.peak if self.peak else None, waited / seconds)
 
+    def figures(self) -> dict[str, Any]:
+        """Return the part of a metrics row that is about tokens and speed."""
+        speed = self.read()
+        return {
+            "tokens": self.tokens,
+            "seconds": round(self.seconds, 3),
+            "tokens_per_second": round(speed.tokens_per_second, 1),
+            "tflops": round(speed.tflops, 6),
+            "mfu": speed.mfu,
+            "data_wait": round(speed.data_wait, 5),
+        }
+
     def seconds_left(self, tokens: int) -> float:
         """Return the seconds that so many more tokens take at the present speed."""
         return tokens / self.read().tokens_per_second

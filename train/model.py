@@ -7,25 +7,18 @@ evenly (39,410 pieces -> 39,424 rows). Weights are safetensors; a pickle is refu
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenizer.model import vocabulary_file
+from tokenizer.model_folder import copy_tokenizer
 from tokenizer.open import check_carried
 from tokenizer.shards import TokenShards
-from workbench import manifest
 from workbench.config import at_least, setting
 from workbench.errors import ConfigError, InputError
-from workbench.files import sha256_file
 
+TOKENS_BY = "tokenizer pack CORPUS --tokenizer DIR --out DIR"
 MULTIPLE = 128  # rows of the embedding are a multiple of it
-NO_TOKENIZER = (  # of a model, an adapter or a tokenizer folder
-    *(manifest.NAME, "report.json", "README.md", "config.json", "generation_config.json"),
-    *("adapter_config.json", "model.safetensors.index.json"),
-)
-MADE_BY = "tokenizer extend --add zh7k --out DIR"
 
 
 @dataclass(frozen=True)
@@ -68,20 +61,17 @@ def check_shape(settings: ModelSettings) -> None:
         )
 
 
-def check_tokenizer(tokenizer: Path, shards: TokenShards) -> None:
-    """Refuse shards that another tokenizer packed.
-
-    Raises:
-        InputError: If the folder is no tokenizer, or not the one of the shards.
-    """
-    if not tokenizer.is_dir():
-        raise InputError(tokenizer, "no such folder", f"make one with: {MADE_BY}")
-    if (found := sha256_file(vocabulary_file(tokenizer))) != shards.tokenizer_sha256:
-        raise InputError(
-            shards.folder,
-            f"was packed with another tokenizer (sha256 {shards.tokenizer_sha256[:12]}, {tokenizer} has {found[:12]})",
-            f"name the tokenizer that packed it, or: tokenizer pack CORPUS --tokenizer {tokenizer}",
-        )
+def fresh_sizes(settings: ModelSettings, vocabulary: int) -> dict[str, Any]:
+    """Return the sizes of a fresh Llama by their names in config.json."""
+    return {
+        "vocab_size": padded(vocabulary),
+        "hidden_size": settings.hidden_size,
+        "num_hidden_layers": settings.layers,
+        "num_attention_heads": settings.heads,
+        "num_key_value_heads": settings.kv_heads or settings.heads,
+        "intermediate_size": settings.mlp_size,
+        "tie_word_embeddings": settings.tied,
+    }
 
 
 def fresh_config(settings: ModelSettings, vocabulary: int, specials: dict[str, int | None]) -> Any:
@@ -96,13 +86,7 @@ def fresh_config(settings: ModelSettings, vocabulary: int, specials: dict[str, i
 
     check_shape(settings)
     return LlamaConfig(
-        vocab_size=padded(vocabulary),
-        hidden_size=settings.hidden_size,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.heads,
-        num_key_value_heads=settings.kv_heads or settings.heads,
-        intermediate_size=settings.mlp_size,
-        tie_word_embeddings=settings.tied,
+        **fresh_sizes(settings, vocabulary),
         max_position_embeddings=settings.max_positions,
         rope_parameters={"rope_type": "default", "rope_theta": settings.rope_theta},
         initializer_range=settings.init_std,
@@ -174,13 +158,6 @@ def open_weights(weights: Path, window: int, seed: int, *, reward: bool = False)
     if window > (most := model.config.max_position_embeddings):
         raise ConfigError("window", f"{window:,} ids, the model has {most:,} positions", f"give at most {most}")
     return model.to(torch.float32).train()
-
-
-def copy_tokenizer(source: Path, folder: Path) -> None:
-    """Copy a tokenizer's files from its own folder, or from one where it lies beside a model or an adapter."""
-    for path in sorted(source.iterdir()):
-        if path.is_file() and path.name not in NO_TOKENIZER and path.suffix not in (".safetensors", ".bin"):
-            shutil.copyfile(path, folder / path.name)
 
 
 def save_model(model: Any, folder: Path, tokenizer: Path, weights: dict[str, Any] | None = None) -> None:

@@ -1,7 +1,7 @@
 """``train pipeline=pt,sft,rm,ppo``: stages one after another in one command, each going on from the run before it.
 
     <out>/01-pt, 02-sft, …     each a run, as if started alone; tune=lora is merged beside it: 02-sft-merged
-    <out>/scores/02-sft.json   what the stage changed, measured when it was done (``train.pipeline_scores``)
+    <out>/scores/02-sft.json   what the stage changed, measured when it was done (``eval.stage_record``)
     <out>/pipeline.html        does each stage help? and the table at the end
     <out>/manifest.json        last
 
@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from train import parallel
+from eval import parallel
 from train.settings import OTHER_NAMES, STAGES, Stage, find_recipe
 from workbench import manifest
 from workbench.command import did_you_mean
@@ -27,7 +27,11 @@ from workbench.console import note
 from workbench.errors import ConfigError
 from workbench.files import read_json
 
-KIND = "pipeline"
+if TYPE_CHECKING:
+    from eval.stage_record import StageRecord
+
+KIND, SCORES, PAGE = "pipeline", "scores", "pipeline.html"
+MATERIAL = ("data", "template", "window", "held_out", "min_jaccard")  # settings that say what is held out
 REINFORCED = ("ppo", "grpo", "rloo")
 
 
@@ -77,6 +81,11 @@ class Pipeline:
     loaded: Loaded[PipelineSettings]
     steps: tuple[Step, ...]
 
+    @property
+    def judge(self) -> Step | None:
+        """The stage whose reward model judges answers."""
+        return next((step for step in self.steps if not step.makes_policy), None)
+
 
 def is_pipeline(words: Sequence[str]) -> bool:
     """Tell whether the words, or the file they name, ask for a pipeline."""
@@ -97,42 +106,43 @@ def resolve_pipeline(words: Sequence[str]) -> Pipeline:
     given: dict[str, Any] = dict(parse_assignments(words))
     if "stage" in given:
         raise ConfigError("stage", "stands beside pipeline", "give one of the two")
-    config = given.pop("config", None)
-    path = None if config is None else find_recipe(config)
-    values = {} if path is None else read_yaml(path)
-    layers = [*([] if path is None else [(path.name, values)]), ("command line", given)]
-    for origin, one in layers:
-        for key in one:
-            if (head := key.partition(".")[0]) not in STAGES and head not in {k for k, _, _ in walk(PipelineSettings)}:
-                known = [*STAGES, *(key for key, _, _ in walk(PipelineSettings))]
-                raise ConfigError(f"{origin}: {key}", "no such stage or setting", did_you_mean(head, known))
-    loaded = load(
-        PipelineSettings, [Layer(origin, {k: v for k, v in one.items() if not _stage_of(k)}) for origin, one in layers]
-    )
+    layers = [Layer("command line", given)]
+    if (config := given.pop("config", None)) is not None:
+        path = find_recipe(config)
+        layers.insert(0, Layer(path.name, read_yaml(path)))
+    parts = [_split(layer) for layer in layers]
+    loaded = load(PipelineSettings, [own for own, _ in parts])
     names = tuple(OTHER_NAMES.get(name, name) for name in loaded.value.pipeline)
     _check_order(names)
     for key in given:  # a file may have sections for several pipelines
-        if (stage := _stage_of(key)) and stage not in names:
-            raise ConfigError(key, f"{stage} is not in pipeline={','.join(names)}", "leave it out")
+        if (name := key.partition(".")[0]) in STAGES and name not in names:
+            raise ConfigError(key, f"{name} is not in pipeline={','.join(names)}", "leave it out")
     steps: list[Step] = []
     for number, name in enumerate(names, 1):
-        own = [(origin, _section(one, name, origin)) for origin, one in layers]
+        own = [Layer(layer.origin, of.get(name, {})) for layer, of in parts]
         steps.append(_step(f"{number:02}-{name}", STAGES[name], own, steps, loaded.value.out))
     return Pipeline(loaded, tuple(steps))
 
 
-def _stage_of(key: str) -> str | None:
-    head = key.partition(".")[0]
-    return head if head in STAGES else None
-
-
-def _section(values: Mapping[str, Any], name: str, origin: str) -> dict[str, Any]:
-    """The settings of a stage: below its name in a file, ``name.key`` among words."""
-    out = {key[len(name) + 1 :]: value for key, value in values.items() if key.startswith(f"{name}.")}
-    inside = values.get(name, {})
-    if not isinstance(inside, Mapping):
-        raise ConfigError(f"{origin}: {name}", f"{inside!r} is no section of settings", f"write {name}.KEY=VALUE")
-    return {**inside, **out}
+def _split(layer: Layer) -> tuple[Layer, dict[str, dict[str, Any]]]:
+    """Part the pipeline's own settings from each stage's: below its name in a file, ``name.key`` among words."""
+    own, stages, known = dict[str, Any](), dict[str, dict[str, Any]](), {key for key, _, _ in walk(PipelineSettings)}
+    for key, value in layer.values.items():
+        head, _, rest = key.partition(".")
+        if head in STAGES and rest:
+            stages.setdefault(head, {})[rest] = value
+        elif head in STAGES and isinstance(value, Mapping):
+            stages[head] = {**value, **stages.get(head, {})}
+        elif head in STAGES:
+            raise ConfigError(
+                f"{layer.origin}: {key}", f"{value!r} is no section of settings", f"write {key}.KEY=VALUE"
+            )
+        elif head in known:
+            own[key] = value
+        else:
+            found = did_you_mean(head, [*STAGES, *known])
+            raise ConfigError(f"{layer.origin}: {key}", "no such stage or setting", found)
+    return Layer(layer.origin, own), stages
 
 
 def _check_order(names: Sequence[str]) -> None:
@@ -150,27 +160,25 @@ def _check_order(names: Sequence[str]) -> None:
         raise ConfigError(word, "has no stage that makes a language model", "use stage=rm")
 
 
-def _step(
-    name: str, stage: Stage, own: Sequence[tuple[str, dict[str, Any]]], before: Sequence[Step], out: Path
-) -> Step:
+def _step(name: str, stage: Stage, own: Sequence[Layer], before: Sequence[Step], out: Path) -> Step:
     """Return a stage with its settings, and with what is handed to it."""
     handed: dict[str, Any] = {"out": str(out / name)}
     policy = next((step for step in reversed(before) if step.makes_policy), None)
     judge = next((step for step in before if not step.makes_policy), None)
     if policy is not None:
         handed["model.weights"] = str(policy.weights)
-    if judge is not None and stage.name in REINFORCED and not any("reward" in values for _, values in own):
+    if judge is not None and stage.name in REINFORCED and not any("reward" in layer.values for layer in own):
         handed["reward"] = str(judge.run)
     layers = []
-    for origin, values in own:
+    for layer in own:
+        values = dict(layer.values)
         if (recipe := values.pop("config", None)) is not None:
             path = find_recipe(str(recipe))
-            below = {key: value for key, value in read_yaml(path).items() if key != "stage"}
-            layers.append(Layer(path.name, below))
-        for key in values:
-            if key in ("out", "model.weights") and key in handed:
-                raise ConfigError(f"{origin}: {stage.name}.{key}", "is handed over by the pipeline", "leave it out")
-        layers.append(Layer(f"{origin}: {stage.name}", values))
+            layers.append(Layer(path.name, {key: value for key, value in read_yaml(path).items() if key != "stage"}))
+        if taken := next((key for key in ("out", "model.weights") if key in values and key in handed), None):
+            place = f"{layer.origin}: {stage.name}.{taken}"
+            raise ConfigError(place, "is handed over by the pipeline", "leave it out")
+        layers.append(Layer(f"{layer.origin}: {stage.name}", values))
     try:
         return Step(name, stage, load(stage.settings(), [*layers, Layer("the pipeline", handed)]))
     except ConfigError as error:
@@ -194,9 +202,8 @@ def run_pipeline(plan: Pipeline, *, overwrite: bool = False) -> dict[str, Any]:
         KeyboardInterrupt: If a signal stopped a stage; the same command goes on there.
     """
     from train.lora import merge
-    from train.pipeline_scores import Scoring, close
 
-    settings, scoring = plan.loaded.value, Scoring(plan)
+    settings, record = plan.loaded.value, make_record(plan)
     for step in plan.steps:
         if parallel.first():
             note(f"{step.name} · {step.stage.chinese}")
@@ -205,24 +212,86 @@ def run_pipeline(plan: Pipeline, *, overwrite: bool = False) -> dict[str, Any]:
         def after(step: Step = step) -> None:
             if step.weights != step.run:
                 merge(step.run, step.weights)
-            scoring.after(step)
+            _score(record, plan.steps[0], step)
 
         with parallel.joined():
             parallel.by_first(after)
 
     def finish() -> dict[str, Any]:
-        runs = [
-            {"path": str(s.run), "fingerprint": read_json(s.run / manifest.NAME)["fingerprint"]} for s in plan.steps
-        ]
+        runs = [{"path": str(step.run), "fingerprint": _mark(step)} for step in plan.steps]
         told = {key: value for key, value in as_dict(settings).items() if key != "out"}
         mark = manifest.fingerprint(KIND, told, runs)
         path = settings.out / manifest.NAME
         if path.is_file() and read_json(path).get("fingerprint") == mark:
             note(f"{settings.out}: this pipeline is complete, nothing to do")
             return dict(read_json(path)["results"])
-        results = close(plan, scoring)
+        if (judge := plan.judge) is not None and record.sheet.prompts:
+            record.judge(judge.run)
+        names = {step.name: (step.stage.chinese, step.stage.doc) for step in plan.steps}
+        results = {"pipeline": list(settings.pipeline), **record.close(names, settings.out / PAGE)}
         manifest.write(settings.out, manifest.Manifest(KIND, mark, as_dict(settings), runs, results=results))
         return results
 
     with parallel.joined():
         return parallel.by_first(finish)
+
+
+def make_record(plan: Pipeline) -> StageRecord:
+    """Return the record of what the stages change; nothing is read yet."""
+    from eval.models import model_folder
+    from eval.stage_record import StageRecord
+    from eval.stage_sheet import Asked, HeldOut
+    from tokenizer.dialogues import files_of
+
+    own, steps = plan.loaded.value, {step.stage.name: step.loaded.value for step in plan.steps}
+    first = plan.steps[0].loaded.value
+    scored = {name: steps[name] for name in ("sft", "rm", "dpo") if name in steps}
+    named = [s.template for s in steps.values() if getattr(s, "template", "own") != "own"]
+    asked = Asked(
+        tokenizer=first.tokenizer or model_folder(first.model.weights),
+        template=(named[0] if named else "own") if len(steps) > ("pt" in steps) else None,
+        tokens=first.data if "pt" in steps else None,
+        sets={name: HeldOut(s.data, s.window, s.held_out, s.min_jaccard) for name, s in scored.items()},
+        items=own.items,
+        prompts=own.prompts,
+        max_new=own.max_new,
+        seed=own.seed,
+        mc=own.mc,
+    )
+    files = [manifest.describe_file(path) for s in scored.values() for path in files_of(s.data)]
+    told = {key: value for key, value in as_dict(own).items() if key not in ("out", "pipeline")}
+    sets = {name: [getattr(s, key, None) for key in MATERIAL] for name, s in steps.items() if name in (*scored, "pt")}
+    start = [as_dict(first)["model"], first.seed]
+
+    def mark(of: str) -> str:
+        return manifest.fingerprint("score", [told, str(sets), *start, of], files)
+
+    return StageRecord(own.out / SCORES, asked, mark)
+
+
+def _mark(step: Step) -> str:
+    return str(read_json(step.run / manifest.NAME)["fingerprint"])
+
+
+def _score(record: StageRecord, first: Step, step: Step) -> None:
+    """Score what a stage made, and before it the weights that the first stage began from."""
+    from eval.models import default_device, load_model
+    from eval.stage_record import START
+    from tokenizer.shards import TokenShards
+    from train.model import make_model
+    from train.rm import REPORT
+
+    settings = first.loaded.value
+
+    def at_start() -> Any:
+        if settings.model.weights is not None:
+            return load_model(settings.model.weights).float()
+        shards = TokenShards.open(settings.data, "train")
+        return make_model(settings.model, shards, settings.seed).to(default_device()).eval()
+
+    if not record.scored:
+        record.score(START, str(settings.model.weights), at_start)
+    if step.makes_policy:
+        record.score(step.name, _mark(step), lambda: load_model(step.weights).float())
+    else:
+        record.accuracy(step.name, step.run / REPORT)

@@ -14,7 +14,6 @@ a device is expected to reach. Cost: 0.2 s.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from train.pt import PtSettings
 
 GIB = 1024**3
-STRATEGIES = ("ddp", "zero1", "zero2", "zero3", "fsdp2")
 TIGHT = 0.9  # of the memory
 LOSS_CHUNK = 256  # train.loss.CHUNK, which needs torch to be read
 
@@ -63,15 +61,30 @@ class Sizes:
     rows: int
     tied: bool
 
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Sizes:
+        """Return those of a config.json."""
+        hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
+        head = int(config.get("head_dim") or hidden // heads)
+        return cls(
+            hidden=hidden,
+            layers=int(config["num_hidden_layers"]),
+            width=heads * head,
+            kv_width=int(config.get("num_key_value_heads") or heads) * head,
+            mlp=int(config["intermediate_size"]),
+            rows=int(config["vocab_size"]),
+            tied=bool(config.get("tie_word_embeddings", False)),
+        )
+
     @property
     def layer(self) -> int:
         """Parameters of a layer: q and o, k and v, the MLP's three, two norms."""
-        return (
-            2 * self.hidden * self.width
-            + 2 * self.hidden * self.kv_width
-            + 3 * self.hidden * self.mlp
-            + 2 * self.hidden
-        )
+        return self.hidden * (2 * self.width + 2 * self.kv_width + 3 * self.mlp + 2)
+
+    @property
+    def gathered(self) -> int:
+        """The most parameters at work at once: a layer, or the embedding."""
+        return max(self.layer, self.rows * self.hidden)
 
     @property
     def shape(self) -> Shape:
@@ -113,15 +126,9 @@ class Plan:
 def states(sizes: Sizes, devices: int) -> dict[str, float]:
     """Return bytes a device of weights, gradients and moments, by strategy."""
     total = sizes.shape.parameters
-    gathered = 2 * 2 * max(sizes.layer, sizes.rows * sizes.hidden)  # the layer at work and the next, in 16 bit
-    sharded = 16 * total / devices + gathered
-    return {
-        "ddp": 18.0 * total,
-        "zero1": (4 + 12 / devices) * total,
-        "zero2": (2 + 14 / devices) * total,
-        "zero3": sharded,
-        "fsdp2": sharded,
-    }
+    sharded = 16 * total / devices + 2 * 2 * sizes.gathered  # the layer at work and the next, in 16 bit
+    zero = {"zero1": (4 + 12 / devices) * total, "zero2": (2 + 14 / devices) * total}
+    return {"ddp": 18.0 * total, **zero, "zero3": sharded, "fsdp2": sharded}
 
 
 def adapter_parameters(sizes: Sizes, lora: LoraSettings, vocabulary: int) -> int:
@@ -166,8 +173,7 @@ def make_plan(settings: PtSettings) -> Plan:
     memory = states(sizes, assumed.devices)
     if settings.tune == "lora":
         trained = adapter_parameters(sizes, settings.lora, assumed.vocabulary)
-        cast = 2.0 * max(sizes.layer, sizes.rows * sizes.hidden)  # autocast's copy of what is at work
-        memory = {"ddp": 4.0 * shape.parameters + 16.0 * trained + cast}
+        memory = {"ddp": 4.0 * shape.parameters + 16.0 * trained + 2.0 * sizes.gathered}  # autocast's copy at work
         shape = replace(shape, frozen=shape.parameters - shape.input_embedding)
     tokens = int(assumed.tokens or settings.steps * settings.batch_tokens)
     per_token = shape.flops_per_token(seq_len)
@@ -201,38 +207,17 @@ def make_plan(settings: PtSettings) -> Plan:
 
 
 def _sizes(settings: PtSettings) -> Sizes:
-    from train.model import padded
+    from train.model import fresh_sizes
 
-    model, weights = settings.model, settings.model.weights
-    if weights is not None:
-        path = next((p for p in (weights / "model" / "config.json", weights / "config.json") if p.is_file()), None)
-        if path is None:
-            found = f"{weights} has no config.json"
-            raise ConfigError("model.weights", found, "name a model folder, or leave it out and give model.layers=…")
-        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        heads = int(raw["num_attention_heads"])
-        head = int(raw.get("head_dim") or raw["hidden_size"] // heads)
-        return Sizes(
-            hidden=int(raw["hidden_size"]),
-            layers=int(raw["num_hidden_layers"]),
-            width=heads * head,
-            kv_width=int(raw.get("num_key_value_heads") or heads) * head,
-            mlp=int(raw["intermediate_size"]),
-            rows=int(raw["vocab_size"]),
-            tied=bool(raw.get("tie_word_embeddings", False)),
-        )
-    report = settings.tokenizer / "report.json"
-    vocabulary = int(read_json(report)["total"]) if report.is_file() else settings.plan.vocabulary
-    head = model.hidden_size // model.heads
-    return Sizes(
-        hidden=model.hidden_size,
-        layers=model.layers,
-        width=model.hidden_size,
-        kv_width=(model.kv_heads or model.heads) * head,
-        mlp=model.mlp_size,
-        rows=padded(vocabulary),
-        tied=model.tied,
-    )
+    weights, report = settings.model.weights, settings.tokenizer / "report.json"
+    if weights is None:
+        vocabulary = int(read_json(report)["total"]) if report.is_file() else settings.plan.vocabulary
+        return Sizes.of(fresh_sizes(settings.model, vocabulary))
+    path = next((p for p in (weights / "model" / "config.json", weights / "config.json") if p.is_file()), None)
+    if path is None:
+        found = f"{weights} has no config.json"
+        raise ConfigError("model.weights", found, "name a model folder, or leave it out and give model.layers=…")
+    return Sizes.of(read_json(path))
 
 
 def as_json(plan: Plan) -> dict[str, Any]:
@@ -245,48 +230,33 @@ def print_plan(plan: Plan, settings: PtSettings) -> None:
     """Print the plan as tables."""
     from workbench.console import table
 
-    assumed = settings.plan
+    assumed, lora = settings.plan, settings.tune == "lora"
     share = f", {plan.tokens / plan.data_tokens:.0%} of {plan.data_tokens / 1e9:,.4g}B" if plan.data_tokens else ""
+    unit = f"{plan.devices} devices x {plan.micro_batch} sequences x {plan.seq_len:,} tokens"
     rows = [
         ("parameters", f"{plan.parameters:,}", f"each once; embedding of {plan.rows:,} rows"),
-        ("trained", f"{plan.trained:,}", "the adapter and new rows" if settings.tune == "lora" else "all of them"),
-        (
-            "tokens a step",
-            f"{plan.batch_tokens:,}",
-            f"{plan.devices} devices x {plan.micro_batch} sequences x {plan.seq_len:,} tokens"
-            f" x {plan.accumulation} micro-steps (derived)",
-        ),
+        ("trained", f"{plan.trained:,}", "the adapter and new rows" if lora else "all of them"),
+        ("tokens a step", f"{plan.batch_tokens:,}", f"{unit} x {plan.accumulation} micro-steps (derived)"),
         ("steps", f"{plan.steps:,}", f"{plan.tokens / 1e9:,.4g}B tokens{share}"),
         ("FLOPs a token", f"{plan.flops_per_token:.4g}", "6·(N − input embedding) − 2·frozen + 12·layers·width·T"),
         ("FLOPs", f"{plan.flops:.4g}", "of the run, without recomputation"),
         ("checkpoint", f"{plan.checkpoint_bytes / 1e9:,.1f} GB", "weights and two moments, fp32"),
-        (
-            "final adapter" if settings.tune == "lora" else "final model",
-            f"{plan.model_bytes / 1e9:,.1f} GB",
-            "safetensors, fp32",
-        ),
+        (f"final {'adapter' if lora else 'model'}", f"{plan.model_bytes / 1e9:,.1f} GB", "safetensors, fp32"),
     ]
     table(("what", "value", "note"), rows, title="Plan")
     n = assumed.nominal_parameters
-    times = [
-        (
-            f"{rule}{f' (N = {n / 1e9:g}B, as published)' if rule == '6N' and n else ''}",
-            _days(d["none"]),
-            _days(d["full"]),
-        )
-        for rule, d in plan.days.items()
-    ]
-    table(("time at " + f"{assumed.tflops:g} TFLOP/s a device", "without", "with full recomputation"), times)
+    published = {"6N": f" (N = {n / 1e9:g}B, as published)"} if n else {}
+    times = [(rule + published.get(rule, ""), *map(_days, by.values())) for rule, by in plan.days.items()]
+    table((f"time at {assumed.tflops:g} TFLOP/s a device", "without", "with full recomputation"), times)
     if assumed.published_days:
-        print(_explain(plan, assumed))
+        print(_explain(plan, assumed.published_days))
     limit = assumed.memory_gib * GIB
     memory = []
-    for strategy in plan.states:
-        for recompute in plan.activations:
+    for strategy, states in plan.states.items():
+        for recompute, kept in plan.activations.items():
             need = plan.memory(strategy, recompute)
             verdict = "fits" if need <= TIGHT * limit else "tight" if need <= limit else "no"
-            parts = (plan.states[strategy], plan.activations[recompute], need)
-            memory.append((strategy, recompute, *(f"{part / GIB:,.1f}" for part in parts), verdict))
+            memory.append((strategy, recompute, *(f"{part / GIB:,.1f}" for part in (states, kept, need)), verdict))
     header = ("sharding", "recomputation", "states GiB", "activations GiB", "all GiB", f"{assumed.memory_gib:g} GiB?")
     table(header, memory, title="Memory a device (counted, not measured)")
 
@@ -295,8 +265,8 @@ def _days(days: float) -> str:
     return f"{days:.1f} days" if days >= 1 else f"{days * 24:.1f} h" if days * 24 >= 1 else f"{days * 1440:.1f} min"
 
 
-def _explain(plan: Plan, assumed: PlanSettings) -> str:
-    most, published = plan.days["with attention"]["full"], assumed.published_days or 0.0
+def _explain(plan: Plan, published: float) -> str:
+    most = plan.days["with attention"]["full"]
     return (
         f"Published: {published:g} days. The most that the count explains is {most:.1f}; the other"
         f" {published - most:.1f} days ({1 - most / published:.0%}) are not published: that they went into\n"

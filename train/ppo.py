@@ -16,29 +16,33 @@ Cost of a step: (1 + epochs) times a training step on the same tokens, and the d
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from eval import parallel
+from eval.models import weights_inputs
+from tokenizer.chat.window import tell
 from tokenizer.dialogues import files_of
 from tokenizer.open import check_carried
 from tokenizer.prompts import read_prompts
 from tokenizer.shards import TokenShards
-from train import metrics, parallel
 from train.checkpoint import CheckpointSettings
-from train.instruct import TemplateName, tell
+from train.instruct import TemplateName
+from train.job import precision_on
 from train.lora import LoraSettings, add_adapter, check_tune
-from train.model import ModelSettings
+from train.model import TOKENS_BY, ModelSettings
 from train.schedule import OptimSettings
-from train.stage import NoBar, claimed, precision_on, weights_inputs, write_run
+from train.stage import claimed, interrupted, write_run
 from workbench import manifest
 from workbench.config import at_least, between, section, setting
 from workbench.console import progress
 from workbench.errors import ConfigError, InputError
+from workbench.runs import metrics
 
 if TYPE_CHECKING:
-    from train.ppo_trainer import Models
+    from train.ppo_batch import Models
 
 LAST_STEPS = 10
 PANELS = (
@@ -188,33 +192,27 @@ def _inputs(settings: PpoSettings) -> list[dict[str, Any]]:
     inputs = [manifest.describe_file(path) for path in files if path.is_file()]
     inputs += weights_inputs(settings.model.weights)
     if settings.ptx.data is not None:
-        tokens = manifest.read(settings.ptx.data, "tokens", "tokenizer pack CORPUS --tokenizer DIR --out DIR")
-        inputs.append({"path": str(settings.ptx.data), "fingerprint": tokens.fingerprint})
+        inputs.append(manifest.describe_folder(settings.ptx.data, "tokens", TOKENS_BY))
     if kind not in ("rule", "python"):
         inputs += weights_inputs(Path(settings.reward), adapter=True)
     return inputs
 
 
 def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
-    from transformers import AutoTokenizer, set_seed
+    from transformers import set_seed
 
     from eval.draw import Vllm
-    from eval.models import default_device, load_model, model_folder
+    from eval.models import default_device, load_model, load_tokenizer, model_folder
     from eval.scorer import make_reward
     from train import value_head
-    from train.curves import draw
-    from train.ppo_trainer import Models, Ppo
+    from train.ppo_batch import Models
+    from train.ppo_trainer import Ppo
 
     first, device = parallel.first(), default_device()
     assert settings.model.weights is not None
     folder = model_folder(settings.model.weights)
     beside = settings.tokenizer or folder
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(beside, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            beside, f"holds no tokenizer ({str(error).splitlines()[0][:99]})", "give tokenizer="
-        ) from error
+    tokenizer = load_tokenizer(beside)
     prompts = read_prompts(settings.data, beside, template=settings.template, window=settings.rollout.max_prompt)
     tokenizer.eos_token = prompts.end  # the template's: it need not be the tokenizer's own
     if first:
@@ -236,30 +234,20 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     shared = None if adapter is None else (adapter, folder)
     reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first, shared=shared)
     models, precision = Models(policy, head, adapter), precision_on(settings.precision, device)
-    ptx, book = _open_ptx(settings.ptx.data, folder), metrics.Metrics(settings.out) if first else metrics.Silent()
-    with progress("train", settings.steps, "steps") if first else nullcontext(NoBar()) as bar:
-        trainer = Ppo(settings, models, tokenizer, prompts.asked, reward, ptx, precision, book, bar)
+    ptx = None if settings.ptx.data is None else TokenShards.open(settings.ptx.data, "train")
+    if ptx is not None:
+        check_carried(ptx, folder, "pack it with the model's own")
+    book = metrics.Metrics(settings.out, writes=first)
+    with closing(book), progress("train", settings.steps, "steps", shown=first) as bar:
+        trainer = Ppo(settings, models, tokenizer, prompts.asked, reward, precision, ptx, book, bar)
         if settings.rollout.engine == "vllm":
             trainer.vllm = Vllm(folder, settings.lora.rank, settings.rollout.max_prompt + settings.rollout.max_new)
-        try:
-            trainer.go()
-        finally:
-            book.close()
+        trainer.go()
     if trainer.step < settings.steps:
-        if first:
-            draw(settings.out, PANELS)
-        raise KeyboardInterrupt
+        interrupted(settings.out, PANELS)
     about = {"precision": precision, "device": device.type, "devices": parallel.world(), "vocabulary": len(tokenizer)}
     template = getattr(prompts.template, "jinja", None)
     return parallel.by_first(lambda: _close(stage, settings, models, beside, template, about))
-
-
-def _open_ptx(data: Path | None, model: Path) -> TokenShards | None:
-    if data is None:
-        return None
-    shards = TokenShards.open(data, "train")
-    check_carried(shards, model, "pack it with the model's own")
-    return shards
 
 
 def _close(

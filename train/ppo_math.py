@@ -109,12 +109,6 @@ def value_losses(values: Tensor, drawn: Tensor, returns: Tensor, mask: Tensor, c
     return torch.where(mask, losses / 2, 0)
 
 
-def entropy(logits: Tensor) -> Tensor:
-    """Return the entropy, nats, of each distribution of the last axis (the bonus of Schulman 2017, equation 9)."""
-    logs = logits.log_softmax(-1)
-    return -(logs.exp() * logs).sum(-1)
-
-
 def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
     """Return 1 - Var(R - V) / Var(R): 1 if the values foresee everything, 0 if nothing, below if they mislead."""
     wanted, left = returns[mask], (returns - values)[mask]

@@ -1,9 +1,7 @@
-"""PPO's loop: draw, score, estimate, update. A step is a function of the weights, its number and the settings alone.
+"""PPO's loop: collect (``train.ppo_batch``), update. A step is a function of weights, its number and settings alone.
 
-Each device draws and scores its share of a step's prompts; what came of it (ids and a few numbers a token) is gathered
-by all, so that whitening, advantages and minibatches are those of the whole batch on any number of devices. Of each
-minibatch a device takes its share, and gradients are summed once an update. Prompts, draws and minibatches come from
-(seed, numbers), not from a generator's state: a resumed run and one on other devices see the same.
+Of each minibatch a device takes its share, and gradients are summed once an update: minibatches are those of the whole
+batch on any number of devices. They come from (seed, numbers), not from a generator's state.
 """
 
 from __future__ import annotations
@@ -11,120 +9,51 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from eval.draw import Vllm, by_length, draw_answers
+from eval import parallel
+from eval.draw import by_length
 from eval.packing import IGNORED
 from eval.packing import batch as packed
-from eval.scorer import Reward
-from tokenizer.prompts import Prompt
 from tokenizer.shards import TokenShards
-from train import checkpoint, parallel, ppo_math, value_head
+from train import checkpoint, ppo_math, value_head
 from train.data import Order
 from train.loss import summed_loss
 from train.meter import Meter, clock, shape_of
-from train.metrics import Metrics
-from train.rollout import Scored, score_answers
+from train.ppo_batch import Batch, Collector
 from train.schedule import share_of_peak
-from train.stopping import saving_first
-from train.value_head import ValueHead
-from workbench.console import Progress, note
-from workbench.errors import GateFailed, InputError, UserError
+from train.spikes import NotFinite
+from workbench.console import Progress
+from workbench.errors import InputError
 from workbench.files import write_json, write_text
-
-if TYPE_CHECKING:
-    from train.ppo import PpoSettings
+from workbench.runs.metrics import Metrics
+from workbench.stopping import saving_first
 
 SAMPLES = "samples.jsonl"
-KEYS = ("logp", "reference", "values", "entropy", "mask")  # of each token
 FIGURES = ("policy_loss", "value_loss", "bonus", "clip_share", "step_kl", "penalty")  # means over a step's updates
 
 
-class NotFinite(GateFailed):
-    """A gradient became NaN or infinite: nothing after that update would mean anything."""
-
-
-class Models:
-    """Policy, value head and reference; under LoRA the reference is the policy with its adapter off."""
-
-    def __init__(self, policy: Any, head: ValueHead, adapter: Any = None) -> None:
-        """Freeze what is not trained; dropout is off for good, since a ratio needs the same policy twice.
-
-        Args:
-            policy: A causal language model.
-            head: Its value head.
-            adapter: PEFT's wrapper around the policy; None: all weights are trained, and a copy is frozen.
-        """
-        policy.config.attention_dropout = 0.0
-        for module in policy.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
-        self.policy, self.head, self.adapter = policy.eval(), head, adapter
-        self.frozen = None if adapter else deepcopy(policy).requires_grad_(False)
-        self.tuned = {name: parameter for name, parameter in policy.named_parameters() if parameter.requires_grad}
-        self.trained = [*self.tuned.values(), *head.parameters()]
-
-    @contextmanager
-    def reference(self) -> Iterator[Any]:
-        """Yield the model that the policy is held to."""
-        if self.frozen is not None:
-            yield self.frozen
-        else:
-            with self.adapter.disable_adapter():
-                yield self.policy
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A step's answers, of all devices; tensors are (answers, max_new), scores (answers,)."""
-
-    prompts: list[tuple[int, ...]]
-    answers: list[list[int]]
-    scores: Tensor
-    logp: Tensor
-    reference: Tensor
-    values: Tensor
-    entropy: Tensor
-    mask: Tensor
-    advantages: Tensor
-    returns: Tensor
-
-
-class Ppo:
+@dataclass(eq=False)
+class Ppo(Collector):
     """See the module's docstring."""
 
-    def __init__(
-        self,
-        settings: PpoSettings,
-        models: Models,
-        tokenizer: Any,
-        prompts: Sequence[Prompt],
-        reward: Reward,
-        ptx: TokenShards | None,
-        precision: str,
-        book: Metrics,
-        bar: Progress,
-    ) -> None:
+    ptx: TokenShards | None
+    metrics: Metrics
+    bar: Progress
+    stopped_by: str | None = field(default=None, init=False)  # the signal that asked to stop
+    events: list[str] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
         """Stand before the first step."""
-        self.settings, self.models, self.prompts, self.reward = settings, models, prompts, reward
-        self.tokenizer, self.ptx, self.precision, self.metrics, self.bar = tokenizer, ptx, precision, book, bar
-        self.order, self.device = Order(len(prompts), settings.seed), models.policy.device
-        self.step, self.coefficient = 0, settings.kl.coefficient
-        self.vllm: Vllm | None = None  # draws instead of generate
-        self.stopped_by: str | None = None
-        self.events: list[str] = []
-        optim = settings.optim
+        super().__post_init__()
+        settings, models, prompts, optim = self.settings, self.models, self.prompts, self.settings.optim
         groups = [
             {"params": [p for p in models.trained if p.ndim > 1], "weight_decay": optim.weight_decay},
             {"params": [p for p in models.trained if p.ndim <= 1], "weight_decay": 0.0},
@@ -132,14 +61,12 @@ class Ppo:
         self.optimizer = torch.optim.AdamW(groups, optim.lr, (optim.beta1, optim.beta2), optim.epsilon)
         if settings.recompute == "full":
             models.policy.gradient_checkpointing_enable({"use_reentrant": False})
-        shape, length = (
-            shape_of(models.policy),
-            settings.rollout.max_new + sum(len(p.ids) for p in prompts) // len(prompts),
-        )
+        shape = shape_of(models.policy)
+        length = settings.rollout.max_new + sum(len(p.ids) for p in prompts) // len(prompts)
         self.meter = Meter(shape, length, devices=parallel.world())  # drawing, scoring, reference: a third of it each
         frozen = 0 if models.adapter is None else shape.parameters - shape.input_embedding
-        trained = replace(shape, frozen=frozen).flops_per_token(length)
-        self.meter.flops += settings.epochs * trained / parallel.world()
+        updates = settings.epochs * replace(shape, frozen=frozen).flops_per_token(length)
+        self.meter.flops += updates / parallel.world()
 
     def go(self) -> None:
         """Train to the end or to a stop signal, from the newest complete checkpoint on.
@@ -163,19 +90,17 @@ class Ppo:
         if (done := parallel.by_first(begin)) is not None:
             self.load(done)
         self.bar.advance(self.step)
+        stopping = False
         with saving_first(lambda name: setattr(self, "stopped_by", name)):
-            while self.step < settings.steps:
+            while self.step < settings.steps and not stopping:
                 self.meter.restart()
                 row = self._do_step()
                 if stopping := parallel.agree(0.0, self.stopped_by is not None)[1]:
                     by = self.stopped_by or "a signal to another process"
                     row.setdefault("events", []).append(f"stopped by {by}")
                 self.metrics.write(row)
-                every = settings.checkpoint.every
-                if stopping or self.step == settings.steps or (every is not None and self.step % every == 0):
+                if stopping or settings.checkpoint.due(self.step, settings.steps):
                     self.save()
-                if stopping:
-                    return
 
     def _do_step(self) -> dict[str, Any]:
         settings, began = self.settings, time.perf_counter()
@@ -189,18 +114,13 @@ class Ppo:
         tokens = sum(map(len, batch.prompts)) + int(lengths.sum())
         self.meter.step(tokens)
         self.step += 1
-        speed, ended = self.meter.read(), [answer[-1] == self.tokenizer.eos_token_id for answer in batch.answers]
+        ended = [answer[-1] == self.tokenizer.eos_token_id for answer in batch.answers]
         row: dict[str, Any] = {
             "step": self.step,
             "loss": figures.pop("loss"),
             "grad_norm": norm,
             "lr": rate,
-            "tokens": self.meter.tokens,
-            "seconds": round(self.meter.seconds, 3),
-            "tokens_per_second": round(speed.tokens_per_second, 1),
-            "tflops": round(speed.tflops, 6),
-            "mfu": speed.mfu,
-            "data_wait": 0.0,  # the prompts are in memory
+            **self.meter.figures(),
             "draw_seconds": round(drawn, 3),
             "reward": float(batch.scores.mean()),
             "reward_deviation": float(batch.scores.std(correction=0)),
@@ -223,69 +143,6 @@ class Ppo:
         self.bar.advance(1, told)
         return row
 
-    @torch.no_grad()
-    def collect(self) -> Batch:
-        """Draw and score a step's answers, and estimate their advantages."""
-        settings, rollout, end = self.settings, self.settings.rollout, int(self.tokenizer.eos_token_id)
-        share = settings.prompts // parallel.world()
-        low = self.step * settings.prompts + parallel.rank() * share
-        chosen = [self.prompts[self.order[k]] for k in range(low, low + share) for _ in range(settings.rollouts)]
-        ids, first = [prompt.ids for prompt in chosen], low * settings.rollouts
-        how: dict[str, Any] = {"longest": rollout.max_new, "temperature": rollout.temperature, "end": end}
-        numbers = range(first, first + len(ids))
-        with self._autocast():
-            if self.vllm is None:
-                answers = draw_answers(self.models.policy, ids, numbers, seed=settings.seed, size=rollout.batch, **how)
-            else:
-                answers = self.vllm.draw(self.models.adapter, ids, numbers, seed=settings.seed, **how)
-        scores: Any
-        try:
-            scores = self.reward(chosen, answers)
-        except UserError as error:  # of a function; raised below, in all processes: the first is the one that speaks
-            scores = error
-        if rollout.unfinished is not None and isinstance(scores, list):
-            scores = [s if a[-1] == end else rollout.unfinished for s, a in zip(scores, answers, strict=True)]
-        wide = {key: torch.zeros(len(ids), rollout.max_new) for key in KEYS}
-        for rows in by_length([len(p) + len(a) for p, a in zip(ids, answers, strict=True)], settings.micro_batch):
-            found = self._score(self.models.policy, self.models.head, ids, answers, rows)
-            with self.models.reference() as model:
-                held = self._score(model, None, ids, answers, rows).logp
-            for key, x in zip(KEYS, (found.logp, held, found.values, found.entropy, found.mask), strict=True):
-                wide[key][rows, : x.shape[1]] = x.float().cpu()
-        mine = (ids, answers, scores, wide)
-        everyone: list[Any] = [mine] * parallel.world()
-        if parallel.world() > 1:
-            dist.all_gather_object(everyone, mine)
-        for failed in (part[2] for part in everyone if isinstance(part[2], UserError)):
-            raise failed
-        ids, answers, scores = ([x for part in everyone for x in part[n]] for n in range(3))
-        every = {key: torch.cat([part[3][key] for part in everyone]) for key in KEYS}
-        mask, points = every.pop("mask") > 0, torch.tensor(scores)
-        if settings.estimator == "gae":
-            rewards = ppo_math.token_rewards(points, every["logp"], every["reference"], mask, self.coefficient)
-            if settings.whiten_rewards:
-                rewards = ppo_math.whiten(rewards, mask, centre=False)
-            advantages, returns = ppo_math.gae(rewards, every["values"], mask, settings.gamma, settings.lam)
-        else:
-            rloo = settings.estimator == "rloo"  # the penalty is in its score; GRPO has it in the loss
-            kls = ppo_math.answer_kl(every["logp"], every["reference"], mask)
-            better = points - self.coefficient * kls if rloo else points
-            better = ppo_math.group_advantages(better, settings.rollouts, leave_one_out=rloo)
-            advantages, returns = better[:, None] * mask, torch.zeros_like(every["logp"])
-        if settings.whiten_advantages:
-            advantages = ppo_math.whiten(advantages, mask, centre=True)
-        return Batch(ids, answers, points, mask=mask, advantages=advantages, returns=returns, **every)
-
-    def _score(self, model: Any, head: ValueHead | None, prompts: Any, answers: Any, rows: list[int]) -> Scored:
-        trained = self.settings.entropy_coefficient > 0 and torch.is_grad_enabled()
-        asked, given = [prompts[i] for i in rows], [answers[i] for i in rows]
-        with self._autocast():
-            temperature = self.settings.rollout.temperature
-            return score_answers(model, head, asked, given, temperature, entropy_trained=trained)
-
-    def _autocast(self) -> Any:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-
     def update(self, batch: Batch) -> tuple[dict[str, float], float]:
         """Go over a batch in minibatches; returns the figures' means and the largest gradient norm before clipping."""
         settings, count = self.settings, len(batch.answers)
@@ -305,7 +162,7 @@ class Ppo:
                 worst, updates = max(worst, self._take()), updates + 1
         self.models.policy.eval()
         if parallel.world() > 1:
-            _sum_over_processes([totals])
+            parallel.sum_up([totals])
         *means, ptx = (totals / updates).tolist()
         figures = dict(zip(FIGURES, means, strict=True))
         loss = figures["policy_loss"] + settings.value_coefficient * figures["value_loss"]
@@ -322,7 +179,7 @@ class Ppo:
             tokens: Of the minibatch's answers, on all devices.
         """
         settings, models = self.settings, self.models
-        now = self._score(models.policy, models.head, batch.prompts, batch.answers, rows)
+        now = self.score(models.policy, models.head, batch.prompts, batch.answers, rows)
         some = (batch.logp, batch.advantages, batch.values, batch.returns, batch.reference)
         drawn, advantages, before, returns, held = (x[rows, : now.mask.shape[1]].to(self.device) for x in some)
         penalty = torch.zeros_like(drawn)
@@ -353,7 +210,7 @@ class Ppo:
         for at in range(0, len(mine["labels"]), self.settings.micro_batch):
             part = {key: x[at : at + self.settings.micro_batch] for key, x in mine.items()}
             labels = part.pop("labels")
-            with self._autocast():
+            with self.autocast():
                 states = self.models.policy.base_model(**part, use_cache=False).last_hidden_state
                 loss = summed_loss(self.models.policy, states, labels) / count
             torch.autograd.backward(settings.coefficient * loss)
@@ -366,7 +223,7 @@ class Ppo:
             if parameter.grad is None:  # a device without a share of this minibatch still takes part in the sum
                 parameter.grad = torch.zeros_like(parameter)
         if parallel.world() > 1:
-            _sum_over_processes([parameter.grad for parameter in self.models.trained if parameter.grad is not None])
+            parallel.sum_up([parameter.grad for parameter in self.models.trained if parameter.grad is not None])
         most = self.settings.optim.grad_clip
         norm = float(torch.nn.utils.clip_grad_norm_(self.models.trained, math.inf if most is None else most))
         if not math.isfinite(norm):
@@ -398,8 +255,7 @@ class Ppo:
         """Write a checkpoint: what is trained, and all that the next step depends on."""
 
         def write(folder: Path) -> None:
-            tuned = {name: p.detach().cpu().contiguous() for name, p in self.models.tuned.items()}
-            save_file(tuned, folder / checkpoint.MODEL)
+            checkpoint.save_trained(self.models.policy, folder)
             value_head.save(self.models.head, folder)
             state = {
                 "cursor": self.step * self.settings.prompts,
@@ -413,8 +269,7 @@ class Ppo:
 
         if parallel.first():
             checkpoint.save(self.settings.out, self.step, write, self._bytes())
-            checkpoint.prune(self.settings.out, self.settings.checkpoint)
-        parallel.wait()
+        checkpoint.prune(self.settings.out, self.settings.checkpoint)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -432,15 +287,4 @@ class Ppo:
         self.meter.resume(int(state["tokens"]), float(state["seconds"]))
         checkpoint.load_optimizer(self.optimizer, path, state["optimizer"])
         checkpoint.load_rng(path, state["rng"])
-        self.events.append(f"resumed from {path.name}")
-        if parallel.first():
-            note(f"going on from {path.name}")
-
-
-def _sum_over_processes(tensors: Sequence[Tensor]) -> None:
-    """Replace each tensor by its sum over all processes, in one message."""
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
-    flat = torch.cat([tensor.reshape(-1) for tensor in tensors]).to(device)
-    dist.all_reduce(flat)
-    for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
-        tensor.copy_(part.view_as(tensor))
+        self.events.append(checkpoint.going_on(path))

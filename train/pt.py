@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eval import parallel
+from eval.models import weights_inputs
+from tokenizer.joined import Joined
 from tokenizer.model import vocabulary_file
+from tokenizer.open import check_packed_by
 from tokenizer.shards import TokenShards
-from train import parallel
-from train.data import Order, accumulation, check_enough
-from train.model import ModelSettings, check_shape, check_tokenizer, make_model
+from train.data import MixedOrder, Order, ReplaySettings, accumulation, check_enough
+from train.job import Job, Machine, RunSettings
+from train.model import TOKENS_BY, ModelSettings, check_shape, make_model
 from train.plan import PlanSettings
-from train.replay import Mixed, MixedOrder, ReplaySettings
-from train.stage import Job, Machine, RunSettings, check_run, run_stage, tuned, weights_inputs
+from train.stage import check_run, run_stage, tuned
 from workbench import manifest
 from workbench.config import at_least, section, setting
 from workbench.errors import ConfigError
@@ -25,7 +28,7 @@ from workbench.files import sha256_file
 if TYPE_CHECKING:
     from eval.bits import Bits
 
-TOKENS_BY = "tokenizer pack CORPUS --tokenizer DIR --out DIR"
+TOKENIZER_BY = "tokenizer extend --add zh7k --out DIR"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,40 +55,35 @@ def train_pt(settings: PtSettings, *, overwrite: bool = False) -> dict[str, Any]
     """Run the stage; see ``train.stage.run_stage``."""
     check_shape(settings.model)
     check_run("pt", settings)
-    tokens = manifest.read(settings.data, "tokens", TOKENS_BY)
+    manifest.read(settings.data, "tokens", TOKENS_BY)
     shards = TokenShards.open(settings.data, "train")
     held_out = TokenShards.open(settings.data, "validation")
-    check_tokenizer(settings.tokenizer, shards)
+    check_packed_by(settings.tokenizer, shards)
     check_enough(len(shards), shards.seq_len, settings.batch_tokens, settings.data)
     if not len(held_out):
         raise ConfigError("data", f"{settings.data} has an empty validation split", "pack it with a validation share")
     replayed = settings.replay.data and TokenShards.open(settings.replay.data, "train")
-    mixed = Mixed(shards, replayed) if replayed else None
+    mixed = Joined(shards, replayed) if replayed else None
 
     def prepare(machine: Machine) -> Job:
         return _prepare(settings, shards, mixed, held_out, machine)
 
-    return run_stage("pt", settings, _inputs(settings, tokens), prepare, overwrite=overwrite)
+    return run_stage("pt", settings, _inputs(settings), prepare, overwrite=overwrite)
 
 
-def _inputs(settings: PtSettings, tokens: manifest.Manifest) -> list[dict[str, Any]]:
-    """What the run is made from: folders with manifests by their fingerprint, so that ``train lineage`` walks on."""
+def _inputs(settings: PtSettings) -> list[dict[str, Any]]:
+    """What the run is made from."""
     vocabulary: dict[str, Any] = {"sha256": sha256_file(vocabulary_file(settings.tokenizer))}
     if (settings.tokenizer / manifest.NAME).is_file():  # else it is a model's own, as published
-        made = manifest.read(settings.tokenizer, "tokenizer", "tokenizer extend --add zh7k --out DIR")
-        vocabulary["fingerprint"] = made.fingerprint
-    inputs = [
-        {"path": str(settings.data), "fingerprint": tokens.fingerprint},
-        {"path": str(settings.tokenizer), **vocabulary},
-    ]
-    if settings.replay.data is not None:
-        replayed = manifest.read(settings.replay.data, "tokens", TOKENS_BY)
-        inputs.append({"path": str(settings.replay.data), "fingerprint": replayed.fingerprint})
-    return inputs + weights_inputs(settings.weights)
+        vocabulary |= manifest.describe_folder(settings.tokenizer, "tokenizer", TOKENIZER_BY)
+    vocabulary = {"path": str(settings.tokenizer), **vocabulary}
+    packed = [data for data in (settings.data, settings.replay.data) if data is not None]
+    data, *replayed = [manifest.describe_folder(folder, "tokens", TOKENS_BY) for folder in packed]
+    return [data, vocabulary, *replayed, *weights_inputs(settings.weights)]
 
 
 def _prepare(
-    settings: PtSettings, shards: TokenShards, mixed: Mixed | None, held_out: TokenShards, machine: Machine
+    settings: PtSettings, shards: TokenShards, mixed: Joined | None, held_out: TokenShards, machine: Machine
 ) -> Job:
     from eval.bits import NOTHING, bits_of_shards, total
     from eval.packing import batch

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from train.instruct import PAIR_PANELS, PairSettings, make_job, open_model, run_on_rows, use_loss
-from train.stage import Job, Machine, scoring
+from train.job import Job, Machine
 from workbench.config import at_least, setting
 from workbench.files import write_json
 
@@ -63,6 +63,7 @@ def pair_loss(
 
 def _prepare(settings: RmSettings, material: Material, machine: Machine) -> Job:
     from eval.bits import choose
+    from eval.models import scoring
     from eval.pairs import batch, mean_length
     from eval.reward import accuracy, judge, report, rewards
 
@@ -79,7 +80,7 @@ def _prepare(settings: RmSettings, material: Material, machine: Machine) -> Job:
 
     def score() -> dict[str, float]:
         chosen = [held[n] for n in choose(len(held), settings.eval.sequences).tolist()]
-        with scoring(model, machine):
+        with scoring(model, machine.device, machine.autocast):
             judged[:] = judge(model, chosen, settings.eval.batch)
         return {"accuracy": accuracy(judged)} if judged else {}
 

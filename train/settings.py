@@ -57,30 +57,20 @@ class Stage:
         emit_json(plan.as_json(found)) if as_json else plan.print_plan(found, settings)
 
 
-WEIGHTS = "a run or a model"
-REINFORCED = f"{WEIGHTS}; prompts; a reward model or function"
+PAIRS, PROMPTS = "a run or a model; preference pairs", "a run or a model; prompts; a reward model or function"
+DIALOGUES, RATED = "a run or a model; dialogues", "a run or a model; rated answers"
 OTHER_NAMES = MappingProxyType({"rl": "ppo"})
-STAGES: Mapping[str, Stage] = MappingProxyType(
-    {
-        stage.name: stage
-        for stage in (
-            Stage("pt", "预训练 / 继续预训练", "pre-training, fresh or continued", "token shards", "a base model"),
-            Stage("sft", "指令微调", "supervised fine-tuning", f"{WEIGHTS}; dialogues", "a chat model"),
-            Stage("rm", "奖励模型", "reward model", f"{WEIGHTS}; preference pairs", "a reward model, its report"),
-            Stage(
-                "dpo", "直接偏好优化", "direct preference optimisation", f"{WEIGHTS}; preference pairs", "a chat model"
-            ),
-            Stage(
-                "ppo", "强化学习 (PPO)", "reinforcement with a value head", REINFORCED, "a chat model, its value head"
-            ),
-            Stage(
-                "grpo", "组内相对强化学习 (GRPO)", "reinforcement from groups of answers", REINFORCED, "a chat model"
-            ),
-            Stage("rloo", "留一法强化学习 (RLOO)", "REINFORCE, leave one out", REINFORCED, "a chat model"),
-            Stage("kto", "单条评价优化", "learning from rated answers", f"{WEIGHTS}; rated answers", "a chat model"),
-        )
-    }
+ALL = (
+    Stage("pt", "预训练 / 继续预训练", "pre-training, fresh or continued", "token shards", "a base model"),
+    Stage("sft", "指令微调", "supervised fine-tuning", DIALOGUES, "a chat model"),
+    Stage("rm", "奖励模型", "reward model", PAIRS, "a reward model, its report"),
+    Stage("dpo", "直接偏好优化", "direct preference optimisation", PAIRS, "a chat model"),
+    Stage("ppo", "强化学习 (PPO)", "reinforcement with a value head", PROMPTS, "a chat model, its value head"),
+    Stage("grpo", "组内相对强化学习 (GRPO)", "reinforcement from groups of answers", PROMPTS, "a chat model"),
+    Stage("rloo", "留一法强化学习 (RLOO)", "REINFORCE, leave one out", PROMPTS, "a chat model"),
+    Stage("kto", "单条评价优化", "learning from rated answers", RATED, "a chat model"),
 )
+STAGES: Mapping[str, Stage] = MappingProxyType({stage.name: stage for stage in ALL})
 
 
 def recipe_names() -> list[str]:

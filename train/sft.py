@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from train.instruct import InstructSettings, make_job, open_model, run_on_rows
-from train.stage import Job, Machine, scoring
+from train.job import Job, Machine
 from workbench.config import at_least, setting
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def train_sft(settings: SftSettings, *, overwrite: bool = False) -> dict[str, An
 
 def _prepare(settings: SftSettings, material: Material, machine: Machine) -> Job:
     from eval.bits import nats_of_answers
+    from eval.models import scoring
     from eval.packing import masked_batch
     from tokenizer.dialogues import Packs
     from train.loss import use_chunked_loss
@@ -48,7 +49,7 @@ def _prepare(settings: SftSettings, material: Material, machine: Machine) -> Job
 
     def score() -> dict[str, float]:
         wanted, size = settings.eval.sequences, settings.eval.batch
-        with scoring(model, machine):
+        with scoring(model, machine.device, machine.autocast):
             found = nats_of_answers(model, held, sequences=wanted, batch_size=size, precision=machine.autocast)
         return {} if found is None else {"held_out_loss": found}
 

@@ -5,17 +5,12 @@
 
 A checkpoint holds one ``shard-<rank>-of-<world>.safetensors`` a process: its part of weights and moments. FSDP2 cuts
 each tensor along its rows, so a run of another number of processes reads the rows that are its own; ZeRO lays all
-tensors end to end, pads and cuts, which fits one number only. DeepSpeed's engine would take the step inside backward;
-here it waits until loss and gradient norm have been judged. Cost of 12
-steps of 2 layers x 64 on two gloo processes, busy machine: ddp 2.5 s, fsdp2 2.4, zero1 and zero2 7, zero3 12.
+tensors end to end, pads and cuts, which fits one number only (``train.zero``). Cost of 12 steps of 2 layers x 64 on two
+gloo processes, busy machine: ddp 2.5 s, fsdp2 2.4, zero1 and zero2 7, zero3 12.
 """
 
 from __future__ import annotations
 
-import math
-import os
-import sys
-import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from train import checkpoint, parallel
+from eval import parallel
+from train import checkpoint
+from train.zero import masters, spread
 from workbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from train.stage import RunSettings
+    from train.job import RunSettings
 
 WEIGHTS_DIVIDED = ("fsdp2", "zero3")  # no process has them all: a forward pass needs everyone
 
@@ -89,16 +86,16 @@ def divide(model: Any, device: str, precision: str, offload: bool) -> None:
     for module in [m for m in model.modules() if type(m).__name__ in (model._no_split_modules or ())]:
         fully_shard(module, **how)
     fully_shard(model, **how)
-    type(
-        model
-    ).is_distributed_loading_by_transformers = (
-        True  # of a class that fully_shard made for this model: the Trainer wraps it no further
-    )
+    made = type(model)  # the class that fully_shard made for this model
+    made.is_distributed_loading_by_transformers = True  # the Trainer wraps it no further,
     model._is_fsdp_managed_module = True  # and holds the messages back until a step's last micro-batch
 
 
-def scored(model: Any, score: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Score an FSDP2 model, in all processes: its parts are called by themselves there, so the hooks must be told."""
+def scored(kind: str, model: Any, score: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Score a model: the first process alone, or all where none has all weights."""
+    if kind != "fsdp2":
+        return score() if parallel.first() or kind in WEIGHTS_DIVIDED else {}
+    # its parts are called by themselves in a score, so FSDP2's hooks must be told
     from torch.distributed.fsdp import register_fsdp_forward_method
 
     model.scored = score
@@ -106,35 +103,6 @@ def scored(model: Any, score: Callable[[], dict[str, float]]) -> dict[str, float
     found: dict[str, float] = model.scored()
     model.reshard()
     return found
-
-
-def arguments(kind: str, precision: str, offload: bool, clip: float) -> dict[str, Any]:
-    """Return what transformers' TrainingArguments must know of it; on CPUs DeepSpeed's kernels are left unbuilt."""
-    if not kind.startswith("zero"):
-        return {}
-    if not torch.accelerator.is_available():
-        # a build takes minutes, and one that was killed leaves a lock in the shared folder that hangs the next run
-        os.environ.setdefault("TORCH_EXTENSIONS_DIR", tempfile.mkdtemp(prefix="yanmo-extensions-"))
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
-        import deepspeed  # noqa: F401
-
-        sys.modules["deepspeed.comm.torch"].build_shm_op = lambda: None  # type: ignore[attr-defined]
-    host = {"device": "cpu", "pin_memory": torch.accelerator.is_available()}
-    zero: dict[str, Any] = {"stage": int(kind[-1]), "overlap_comm": torch.accelerator.is_available()}
-    if offload:
-        zero["offload_optimizer"] = host
-        zero |= {"offload_param": host} if kind == "zero3" else {}
-    config = {
-        "train_micro_batch_size_per_gpu": "auto",
-        "gradient_accumulation_steps": "auto",
-        "gradient_clipping": clip,
-        "bf16": {"enabled": precision == "bf16"},
-        "fp16": {"enabled": precision == "fp16"},
-        "zero_optimization": zero,
-        "zero_force_ds_cpu_optimizer": False,
-        "zero_allow_untested_optimizer": True,
-    }
-    return {"deepspeed": config}
 
 
 def numel(parameter: Any) -> int:
@@ -163,77 +131,6 @@ def gathered(model: Any, kind: str) -> dict[str, torch.Tensor] | None:
     return out
 
 
-# --- the engine of DeepSpeed ------------------------------------------------------------------------------------------
-
-
-def hold_step(engine: Any, wrapper: Any) -> None:
-    """Take the step out of the wrapper's backward: ``Discipline`` judges first."""
-
-    def backward(loss: Any, sync_gradients: bool = True, **named: Any) -> None:
-        engine.set_gradient_accumulation_boundary(is_boundary=sync_gradients)
-        engine.backward(loss, **named)
-
-    wrapper.backward = backward
-
-
-def grad_norm(engine: Any) -> float:
-    """Return the gradient's norm before clipping; infinite where it overflowed."""
-    from deepspeed.runtime.utils import combine_grad_norm_groups
-
-    zero = engine.optimizer
-    if hasattr(zero, "scaled_global_norm"):
-        zero._wait_for_offload_copies()
-        norm = float(zero.scaled_global_norm())
-    else:
-        norm = float(combine_grad_norm_groups(zero._get_norm_groups()))
-    return norm / float(zero.loss_scale) if norm >= 0 else math.inf
-
-
-def drop_gradients(engine: Any) -> None:
-    """Forget the gradients of a step that is not taken, as the engine does after an overflow."""
-    zero = engine.optimizer
-    zero.zero_grad(set_to_none=True)
-    if getattr(zero, "cpu_offload", False) or getattr(zero, "offload_optimizer", False):
-        zero.reset_cpu_buffers()
-    elif hasattr(zero, "_release_preflattened_grad_buffers"):
-        zero._release_preflattened_grad_buffers()
-        for key in zero.averaged_gradients:
-            zero.averaged_gradients[key] = zero.all_grad_tensors[key] = None
-        zero.micro_step_id = -1
-    else:
-        zero.averaged_gradients = {}
-
-
-def _masters(engine: Any) -> list[Any]:
-    """Return the flat fp32 parts of this process that AdamW updates."""
-    zero = engine.optimizer
-    return list(getattr(zero, "single_partition_of_fp32_groups", None) or zero.fp32_partitioned_groups_flat)
-
-
-def _spread(engine: Any) -> None:
-    """Make the model's weights from the fp32 parts of all processes."""
-    zero = engine.optimizer
-    if hasattr(zero, "parallel_partitioned_bit16_groups"):
-        for parts, master in zip(zero.parallel_partitioned_bit16_groups, _masters(engine), strict=True):
-            parts[parallel.rank()].data.copy_(master.data)
-            torch.distributed.all_gather(list(parts), parts[parallel.rank()].clone())
-        return
-    kept = zero.persistent_parameters
-    if kept:
-        kept[0].partition(kept)
-    for flat, master, pieces in zip(
-        zero.fp16_partitioned_groups_flat, _masters(engine), zero.fp16_partitioned_groups, strict=True
-    ):
-        flat.data.copy_(master.data)
-        for piece, new in zip(pieces, zero.unflatten(flat, pieces), strict=True):
-            piece.data = new.data
-    if kept:
-        kept[0].all_gather(kept)
-
-
-# --- shards -----------------------------------------------------------------------------------------------------------
-
-
 def file_of(folder: Path, rank: int, world: int) -> Path:
     """Return a process's file in a checkpoint."""
     return folder / f"shard-{rank:05d}-of-{world:05d}.safetensors"
@@ -257,7 +154,7 @@ def write_shard(folder: Path, kind: str, model: Any, optimizer: Any) -> dict[str
     from safetensors.torch import save_file
 
     tensors: dict[str, torch.Tensor] = {}
-    named = model.named_parameters() if kind == "fsdp2" else ((str(n), m) for n, m in enumerate(_masters(model)))
+    named = model.named_parameters() if kind == "fsdp2" else ((str(n), m) for n, m in enumerate(masters(model)))
     for name, parameter in named:
         for key, value in {"weight": parameter, **optimizer.state[parameter]}.items():
             local = value.to_local() if hasattr(value, "to_local") else torch.as_tensor(value)
@@ -277,7 +174,7 @@ def read_shards(folder: Path, kind: str, model: Any, optimizer: Any, rest: dict[
         safe_open(file_of(folder, rank, rest["world"]), "pt")
         for rank in (range(rest["world"]) if kind == "fsdp2" else [parallel.rank()])
     ]
-    named = dict(model.named_parameters()) if kind == "fsdp2" else {str(n): m for n, m in enumerate(_masters(model))}
+    named = dict(model.named_parameters()) if kind == "fsdp2" else {str(n): m for n, m in enumerate(masters(model))}
     for key in files[0].keys():  # noqa: SIM118 - no dict
         name, _, what = key.rpartition(":")
         parameter = named[name]
@@ -299,4 +196,4 @@ def read_shards(folder: Path, kind: str, model: Any, optimizer: Any, rest: dict[
         group.update(saved)
     if kind != "fsdp2":
         vars(model.optimizer.loss_scaler).update(rest["scaler"])
-        _spread(model)
+        spread(model)

@@ -23,10 +23,12 @@ from typing import Any, Literal
 import numpy as np
 
 from workbench.config import at_least, between, setting
+from workbench.errors import GateFailed
 
 NORMAL = 1.4826  # times the median absolute deviation is the standard deviation of a normal distribution
 LEAST_LOSS_DEVIATION = 0.02  # of the logarithm: a smoother curve is not taken at its word
 LEAST_NORM_DEVIATION = 0.15
+NOT_TAKEN = "the step is not taken"
 Span = tuple[int, int]  # samples of the order of the data, from and up to
 
 
@@ -99,6 +101,10 @@ def over_trend(history: Sequence[float], value: float, least: float) -> tuple[fl
     return trend, (value - trend) / deviation
 
 
+class NotFinite(GateFailed):
+    """The loss or a gradient became NaN or infinite: nothing after that step would mean anything."""
+
+
 class Watch:
     """The detector's memory and what the policy decided: all of it goes into the checkpoint."""
 
@@ -151,6 +157,23 @@ class Watch:
         """Return what the rate of a step (from 0) is multiplied with."""
         times = sum(low <= step < high for low, high in self.lowered)
         return float(self.settings.lower_to**times)
+
+    def told(self, action: str, target: str) -> str:
+        """Return what is said of an action: skip, lower, or rollback to a target."""
+        if action == "lower":
+            return f"the rate is x {self.settings.lower_to} for {self.settings.lower_steps} steps"
+        return NOT_TAKEN if action == "skip" else f"back to {target}, its batch is left out"
+
+    def lower(self, step: int) -> float:
+        """Lower the rate from the step that is being taken on; returns the factor of that step's own."""
+        self.lowered.append((step, step + self.settings.lower_steps))
+        return self.settings.lower_to
+
+    def leave_out(self, samples: Span) -> None:
+        """Leave out a step's samples and those of the steps before it."""
+        size = samples[1] - samples[0]
+        low = max(0, samples[0] - self.settings.skip_before * size)
+        self.skipped = sorted([*self.skipped, (low, samples[1])])
 
     def state(self) -> dict[str, Any]:
         """Return the memory for a checkpoint."""

@@ -315,14 +315,3 @@ def as_dict(value: Any) -> dict[str, Any]:
     out = plain(value)
     assert isinstance(out, dict)
     return out
-
-
-def explain(loaded: Loaded[Any]) -> list[tuple[str, Any, str, str]]:
-    """Return a row a setting: dotted key, value, origin, doc. It is what ``--print`` shows."""
-    rows = []
-    for key, field, _ in walk(type(loaded.value)):
-        value: Any = loaded.value
-        for part in key.split("."):
-            value = getattr(value, part)
-        rows.append((key, value, loaded.origins[key], str(field.metadata.get("doc", ""))))
-    return rows

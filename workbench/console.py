@@ -123,19 +123,29 @@ class _Bar:
             self.live.update(self.task, advance=amount, text=text)
 
 
+class Unseen:
+    """Progress that another process shows."""
+
+    def advance(self, amount: float = 1, text: str | None = None) -> None:
+        """Show nothing."""
+
+
 @contextmanager
-def progress(name: str, total: float | None = None, unit: str = "") -> Iterator[Progress]:
+def progress(name: str, total: float | None = None, unit: str = "", *, shown: bool = True) -> Iterator[Progress]:
     """Show how far a piece of work is.
 
     Args:
         name: What is being done.
         total: How much there is, None if unknown.
         unit: What is counted.
+        shown: Whether by this process.
 
     Yields:
         The counter to advance.
     """
-    if sys.stderr.isatty():
+    if not shown:
+        yield Unseen()
+    elif sys.stderr.isatty():
         bar = _Bar(name, total, unit)
         with bar.live:
             yield bar

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.errors import InputError, OutputError
-from workbench.files import make_folder, remove, sha256_file, write_json
+from workbench.files import make_folder, read_json, remove, sha256_file, write_json
 from workbench.version import __version__, git_commit
 
 NAME = "manifest.json"
@@ -47,6 +47,11 @@ def describe_file(path: Path, root: Path | None = None, **extra: Any) -> dict[st
     """Return the manifest's entry of a file: its path (below root), bytes and sha256, and what else is given."""
     name = path.relative_to(root) if root else path
     return {"path": str(name), **extra, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+
+
+def describe_folder(folder: Path, kind: str, made_by: str) -> dict[str, Any]:
+    """Return the manifest's entry of an artefact: its fingerprint, so that ``train lineage`` walks on; see ``read``."""
+    return {"path": str(folder), "fingerprint": read(folder, kind, made_by).fingerprint}
 
 
 def write(folder: Path, manifest: Manifest) -> None:
@@ -82,10 +87,28 @@ def read(folder: Path, kind: str, made_by: str) -> Manifest:
     return manifest
 
 
+def wrong_with(path: Path) -> str | None:
+    """Return what is wrong with a folder's files, None if it has all that its manifest names with their hashes."""
+    try:
+        record = read_json(path / NAME)
+        entries = [(str(e["path"]), int(e["bytes"]), str(e["sha256"])) for e in record["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "has no readable manifest.json"
+    for name, size, digest in entries:
+        file = path / name
+        if not file.is_file():
+            return f"lacks {name}"
+        if file.stat().st_size != size:
+            return f"{name} has {file.stat().st_size:,} of {size:,} bytes"
+        if sha256_file(file) != digest:
+            return f"{name} has another hash than its manifest says"
+    return None
+
+
 State = Literal["fresh", "resume", "complete"]
 
 
-def claim(folder: Path, kind: str, mark: str, *, overwrite: bool = False) -> State:
+def claim(folder: Path, kind: str, mark: str, *, overwrite: bool = False, option: str = "--out") -> State:
     """Take an output folder for this work, or say why not.
 
     Args:
@@ -93,6 +116,7 @@ def claim(folder: Path, kind: str, mark: str, *, overwrite: bool = False) -> Sta
         kind: The kind of artefact that will be in it.
         mark: The fingerprint of the work.
         overwrite: Whether an artefact of the same kind, but other work, may be replaced.
+        option: How the command names its output folder.
 
     Returns:
         ``fresh`` (empty, now ours), ``resume`` (our own unfinished work) or ``complete`` (nothing left to do).
@@ -101,7 +125,7 @@ def claim(folder: Path, kind: str, mark: str, *, overwrite: bool = False) -> Sta
         OutputError: If the folder cannot be written or belongs to something else.
     """
     if folder.exists() and not folder.is_dir():
-        raise OutputError(folder, "is a file, not a folder", "name another --out")
+        raise OutputError(folder, "is a file, not a folder", f"name another {option}")
     make_folder(folder)
     for name, state in ((NAME, "complete"), (UNFINISHED, "resume")):
         if not (folder / name).is_file():
@@ -110,17 +134,17 @@ def claim(folder: Path, kind: str, mark: str, *, overwrite: bool = False) -> Sta
             found = json.loads((folder / name).read_text(encoding="utf-8"))
             other_kind, other_mark = found["kind"], found["fingerprint"]
         except (ValueError, KeyError, TypeError) as error:
-            raise OutputError(folder / name, "was not written by yanmo", "name another --out") from error
+            raise OutputError(folder / name, "was not written by yanmo", f"name another {option}") from error
         if other_kind != kind:
-            raise OutputError(folder, f"holds a {other_kind}, not a {kind}", "name another --out")
+            raise OutputError(folder, f"holds a {other_kind}, not a {kind}", f"name another {option}")
         if other_mark == mark:
             return "complete" if state == "complete" else "resume"
         if not overwrite:
-            remedy = "name another --out, or add --overwrite to replace it"
+            remedy = f"name another {option}, or add --overwrite to replace it"
             raise OutputError(folder, f"holds a {kind} of other inputs or settings", remedy)
         for entry in folder.iterdir():
             remove(entry)
     if any(folder.iterdir()):
-        raise OutputError(folder, f"is not empty and holds no {kind}", "name another --out, or empty it")
+        raise OutputError(folder, f"is not empty and holds no {kind}", f"name another {option}, or empty it")
     write_json(folder / UNFINISHED, {"kind": kind, "fingerprint": mark})
     return "fresh"

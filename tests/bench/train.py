@@ -115,46 +115,38 @@ def ticking(trainer: type[Any], clock: Clock) -> type[Any]:
 
 def ours(shards: TokenShards, clock: Clock, folder: Path) -> None:
     from eval.packing import batch
-    from train.arguments import training_arguments
     from train.checkpoint import CheckpointSettings
-    from train.data import MicroBatches, Order
-    from train.meter import Meter, shape_of
-    from train.metrics import Metrics
+    from train.data import Order
+    from train.job import Job, Machine
+    from train.meter import shape_of
+    from train.pt import PtSettings
     from train.schedule import OptimSettings
-    from train.spikes import SpikeSettings, Watch
-    from train.trainer import Discipline, Run
+    from train.trainer import Discipline
+    from workbench.console import Unseen
+    from workbench.runs.metrics import Metrics
 
-    class Bar:
-        def advance(self, amount: float = 1, text: str | None = None) -> None:
-            pass
-
-    optim, model = OptimSettings(lr=1e-4), model_of(shards, chunked=True)
-    arguments = training_arguments(
-        folder,
+    optim, saved = OptimSettings(lr=1e-4), CheckpointSettings(every=None)
+    precision: Any = "bf16" if bf16() else "fp32"
+    settings = PtSettings(data=folder, tokenizer=folder, out=folder, precision=precision, optim=optim, checkpoint=saved)
+    model = model_of(shards, chunked=True)
+    job = Job(
+        model=model,
+        shape=shape_of(model),
+        adapter=None,
+        tokenizer=folder,
+        vocabulary=VOCABULARY,
+        samples=len(shards),
+        order=Order(len(shards), 0),
+        collate=lambda sequences: batch(shards, sequences, 39_424),
         steps=STEPS,
         micro_batch=MICRO,
         accumulation=1,
-        precision="bf16" if bf16() else "fp32",
-        seed=0,
-        optim=optim,
+        seq_len=SEQ,
+        score=dict,
+        results=dict,
+        documents=shards.documents,
     )
-    trainer = ticking(Discipline, clock)(model=model, args=arguments, train_dataset=shards)
-    trainer.attach(
-        Run(
-            folder=folder,
-            steps=STEPS,
-            samples=len(shards),
-            collate=lambda sequences: batch(shards, sequences, 39_424),
-            micro_batches=MicroBatches(Order(len(shards), 0), size=MICRO, total=STEPS),
-            optim=optim,
-            checkpoints=CheckpointSettings(every=None),
-            meter=Meter(shape_of(model), SEQ),
-            metrics=Metrics(folder),
-            bar=Bar(),
-            watch=Watch(SpikeSettings()),
-            documents=shards.documents,
-        )
-    )
+    trainer = ticking(Discipline, clock)(settings, job, Machine.of(settings), Metrics(folder), Unseen())
     trainer.go(None)
 
 

@@ -8,6 +8,7 @@ import torch
 
 from train import checkpoint
 from train.checkpoint import CheckpointSettings
+from workbench import manifest
 from workbench.errors import OutputError
 
 
@@ -20,7 +21,7 @@ def test_the_newest_complete_one_is_taken(tmp_path):
     put(tmp_path, 9)
     newest = put(tmp_path, 10)
     assert checkpoint.newest_complete(tmp_path) == newest
-    assert checkpoint.wrong_with(newest) is None
+    assert manifest.wrong_with(newest) is None
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from eval.models import load_model
 from eval.pairs import answer_log_probs, batch
 from tests.train.talk import make_base, material, preferences, run
 from tests.train.test_pt import exact, series
-from train import metrics
 from train.dpo import preference_loss
 from train.trainer import Discipline
 from workbench.errors import ConfigError
+from workbench.runs import metrics
 
 WORDS = ("steps=20", "batch=8", "micro_batch=4", "optim.lr=2e-3", "optim.weight_decay=0", "held_out=0.3")
 SHORT = ("steps=6", "batch=4", "micro_batch=2", "optim.lr=3e-3", "checkpoint.every=2")

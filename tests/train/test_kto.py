@@ -8,9 +8,9 @@ import torch
 
 from tests.train.talk import make_base, material, run, sentence, write
 from tests.train.test_pt import series
-from train import metrics
 from train.instruct import StartSettings
 from train.kto import KtoSettings, rated_loss
+from workbench.runs import metrics
 
 
 @pytest.fixture(scope="module")

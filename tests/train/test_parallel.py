@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from eval import parallel
 from tests.train.test_pt import run, series, words
-from train import metrics, parallel
 from workbench.errors import ConfigError
+from workbench.runs import metrics
 
 LINE = ("steps=12", "checkpoint.every=4", "micro_batch=2")
 
@@ -109,7 +110,7 @@ def test_half_an_environment_is_refused(monkeypatch):
 @pytest.mark.parametrize(("world", "torn_down"), [("1", True), ("2", False)])
 def test_one_of_several_leaves_without_tearing_the_interpreter_down(world, torn_down):
     script = (
-        "import atexit\nfrom train.parallel import leave\n"
+        "import atexit\nfrom eval.parallel import leave\n"
         "class Held:\n    def __del__(self): print('torn down', flush=True)\n"
         "held = Held()\natexit.register(print, 'registered for the exit')\nprint('last words')\nleave(3)\n"
     )

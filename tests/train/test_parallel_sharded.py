@@ -18,6 +18,7 @@ from tests.train.test_pt import run, series, words
 from train import checkpoint
 from train.settings import resolve
 from train.sharded import check
+from workbench import manifest
 from workbench.errors import ConfigError
 
 ZERO = [
@@ -77,7 +78,7 @@ def test_divided_as_whole_and_gone_on_from_a_checkpoint(toy, single, tmp_path, k
     assert series(out, "events")[9] == ["resumed from step-000008"]
     assert six(out) == before
     (folder / "shard-00001-of-00002.safetensors").unlink()
-    assert checkpoint.wrong_with(folder) == "lacks shard-00001-of-00002.safetensors"
+    assert manifest.wrong_with(folder) == "lacks shard-00001-of-00002.safetensors"
 
 
 @pytest.mark.slow

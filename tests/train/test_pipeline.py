@@ -15,10 +15,10 @@ from tests.train.toy import make_tokenizer, make_tokens
 from tokenizer.export import export
 from tokenizer.model import read_model
 from train.cli import command
-from train.lineage import chain
 from train.pipeline import resolve_pipeline
 from workbench import manifest
 from workbench.errors import ConfigError
+from workbench.lineage import chain
 
 PT = [
     "steps=6",
@@ -157,7 +157,7 @@ def test_interrupted_in_its_second_stage_it_goes_on_there(world, uncut, tmp_path
     step = Discipline.training_step
 
     def crash(self, *given):
-        if self.run.folder.name == "02-sft" and self.state.global_step == 3:
+        if self.settings.out.name == "02-sft" and self.state.global_step == 3:
             raise RuntimeError("power cut")
         return step(self, *given)
 

@@ -15,11 +15,12 @@ import torch
 
 from tests.train.test_ppo_math import slow_whiten
 from tests.train.tiny_chat import make_model, make_prompts
-from train import metrics, ppo_math
+from train import ppo_math
 from train.cli import command
 from train.settings import resolve
 from workbench import manifest
 from workbench.errors import ConfigError, InputError
+from workbench.runs import metrics
 
 SMALL = [
     "reward=rule:share:好",
@@ -138,9 +139,10 @@ def make_trainer(world, out, *more):
     from eval.models import load_model
     from eval.scorer import make_reward
     from tokenizer.prompts import read_prompts
-    from train.ppo_trainer import Models, Ppo
-    from train.stage import NoBar
+    from train.ppo_batch import Models
+    from train.ppo_trainer import Ppo
     from train.value_head import ValueHead
+    from workbench.console import Unseen
 
     settings = resolve(words(world, out, *more))[1].value
     tokenizer = AutoTokenizer.from_pretrained(world / "sft")
@@ -149,7 +151,7 @@ def make_trainer(world, out, *more):
     models = Models(load_model(world / "sft", "cpu"), head)
     prompts = read_prompts(settings.data, world / "sft", template="own", window=8).asked
     reward = make_reward(settings.reward, tokenizer, torch.device("cpu"), 8)
-    return Ppo(settings, models, tokenizer, prompts, reward, None, "fp32", metrics.Silent(), NoBar())
+    return Ppo(settings, models, tokenizer, prompts, reward, "fp32", None, metrics.Metrics(out, writes=False), Unseen())
 
 
 def alone(model, head, prompt, answer):

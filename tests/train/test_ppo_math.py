@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 
+from eval.rollout import entropy
 from train import ppo_math
 
 LENGTHS = (7, 1, 4, 6)
@@ -144,7 +145,7 @@ def test_kl_entropy_and_explained_variance(world):
     assert kls == pytest.approx([sum(a - b for a, b in zip(*pair, strict=True)) for pair in pairs], abs=1e-4)
     logits = torch.tensor([[0.0, math.log(3.0)], [5.0, 5.0]])
     wanted = [-0.25 * math.log(0.25) - 0.75 * math.log(0.75), math.log(2.0)]
-    assert ppo_math.entropy(logits).tolist() == pytest.approx(wanted, abs=1e-6)
+    assert entropy(logits).tolist() == pytest.approx(wanted, abs=1e-6)
     returns = tensors["returns"]
     assert ppo_math.explained_variance(returns, returns, mask) == 1.0
     assert ppo_math.explained_variance(torch.zeros_like(returns), returns, mask) == pytest.approx(0.0)

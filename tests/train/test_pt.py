@@ -12,12 +12,12 @@ import time
 import pytest
 
 from tests.train.toy import SMALL, make_tokenizer, make_tokens
-from train import metrics
 from train.cli import command
 from train.settings import resolve
 from train.trainer import Discipline, NotFinite
 from workbench import manifest
 from workbench.errors import ConfigError, InputError, OutputError
+from workbench.runs import metrics
 
 
 def words(toy, out, *more):

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 
 from tests.train.test_pt import exact, run
 from tests.train.toy import make_tokenizer, make_tokens, open_train
-from train.data import Order
-from train.lineage import chain
-from train.replay import Mixed, MixedOrder
+from tokenizer.joined import Joined
+from train.data import MixedOrder, Order
 from train.trainer import Discipline
 from workbench.errors import InputError
+from workbench.lineage import chain
 
 
 @given(st.integers(1, 60), st.integers(1, 40), st.floats(0, 0.9), st.integers(1, 300))
@@ -29,7 +29,7 @@ def general(toy, tmp_path_factory):
 
 def test_two_splits_as_one(toy, general):
     main, other = open_train(toy / "tokens"), open_train(general)
-    mixed = Mixed(main, other)
+    mixed = Joined(main, other)
     assert len(mixed) == len(main) + len(other)
     for i, shards, at in ((3, main, 3), (len(main), other, 0), (len(mixed) - 1, other, len(other) - 1)):
         assert np.array_equal(mixed.ids(i), shards.ids(at))

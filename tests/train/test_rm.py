@@ -14,11 +14,11 @@ from eval.pairs import batch
 from eval.reward import Judged, judge, report, rewards, wilson
 from tests.train.talk import make_base, material, preferences, run, write
 from tests.train.test_pt import exact
-from train import metrics
 from train.lora import merge
 from train.rm import pair_loss
 from train.trainer import Discipline
 from workbench.errors import InputError
+from workbench.runs import metrics
 
 WORDS = ("steps=30", "batch=8", "micro_batch=4", "optim.lr=3e-3", "optim.weight_decay=0", "held_out=0.4")
 

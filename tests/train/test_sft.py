@@ -14,10 +14,11 @@ from tests.train.talk import dialogues, make_base, material, run, sentence, writ
 from tests.train.test_pt import exact, series
 from tokenizer.chat.encode import encode_prompt, find_template, load
 from tokenizer.dialogues import Packs
-from train import lineage, metrics
 from train.lora import merge
 from train.trainer import Discipline
+from workbench import lineage
 from workbench.errors import ConfigError, InputError
+from workbench.runs import metrics
 
 LEARN = ("steps=90", "batch=4", "micro_batch=4", "optim.lr=5e-3", "optim.weight_decay=0", "optim.schedule=constant")
 SHORT = ("steps=6", "batch=2", "micro_batch=1", "held_out=0", "checkpoint.every=2")

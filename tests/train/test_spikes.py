@@ -10,11 +10,11 @@ import pytest
 from tests.train.test_pt import exact, run, series
 from tests.train.toy import make_corpus, make_tokenizer, make_tokens
 from tokenizer.shards import TokenShards
-from train import metrics
 from train.cli import command
 from train.data import MicroBatches, Order
 from train.spikes import SpikeSettings, Watch, next_sample
 from train.trainer import Discipline
+from workbench.runs import metrics
 
 AT = 25  # the poisoned step
 LINE = ("steps=45", "checkpoint.every=10", "optim.lr=5e-3")

@@ -7,8 +7,9 @@ from typing import Literal
 
 import pytest
 
-from workbench.config import Layer, as_dict, at_least, explain, load, parse_assignments, read_yaml, section, setting
+from workbench.config import Layer, as_dict, at_least, load, parse_assignments, read_yaml, section, setting
 from workbench.errors import ConfigError, InputError
+from workbench.show_settings import explain
 
 
 @dataclass(frozen=True)

@@ -88,12 +88,13 @@ def test_fingerprint_changes_with_each_part() -> None:
 
 
 def test_lineage_walks_down_to_the_raw_files(tmp_path: Path) -> None:
-    _complete(
-        tmp_path / "corpus", inputs=[{"path": "/raw/part-0.json", "bytes": 5}, {"path": "/raw/part-1.json", "bytes": 7}]
-    )
+    raw = [tmp_path / "part-0.json", tmp_path / "part-1.json"]
+    for path, text in zip(raw, ("12345", "1234567"), strict=True):
+        path.write_text(text)
+    _complete(tmp_path / "corpus", inputs=[manifest.describe_file(path) for path in raw])
     _complete(tmp_path / "tokens", kind="tokens", inputs=[{"path": str(tmp_path / "corpus")}])
     links = list(lineage(tmp_path / "tokens"))
-    assert [(link.depth, link.kind, link.raw_files, link.raw_bytes) for link in links] == [
+    assert [(link["depth"], link["kind"], link["raw_files"], link["raw_bytes"]) for link in links] == [
         (0, "tokens", 0, 0),
         (1, "corpus", 2, 12),
     ]

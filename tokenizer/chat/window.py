@@ -7,7 +7,7 @@ or out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -15,6 +15,9 @@ from corpus.instructions.rows import Conversation, Faulty, Prompt, Row, Turn
 from tokenizer.chat.encode import AT_ONCE, ChatTokenizer, Encoded, Template
 from tokenizer.chat.pieces import NoPlace
 from tokenizer.chat.views import encode_views, pieces_of, views_of
+from workbench.console import note
+
+SHOWN = 3  # faulty rows told one by one
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,16 @@ class Fitted:
     def longest(self) -> int:
         """Return the tokens of its longest sequence."""
         return _longest(self.encoded)
+
+
+def tell(left_out: Sequence[Faulty], shortened: int, window: int) -> None:
+    """Say which rows are not used, and how many lost their beginning."""
+    for row in left_out[:SHOWN]:
+        note(f"{row.place}: {row.cause}; not used")
+    if len(left_out) > SHOWN:
+        note(f"{len(left_out):,} rows are not used: train data check prints them all")
+    if shortened:
+        note(f"{shortened:,} rows lost their oldest exchanges to fit {window:,} ids")
 
 
 def shorter(row: Row) -> list[Row]:

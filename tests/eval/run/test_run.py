@@ -8,9 +8,9 @@ import zipfile
 import pytest
 
 import eval.run
-from eval.backend import Ranks
 from eval.cli import command
 from eval.own_rows import own_row
+from eval.parallel import Ranks
 from eval.published import published
 from eval.samples import read_samples
 from eval.tasks import TASKS
@@ -309,8 +309,8 @@ def test_two_processes_share_the_items_and_give_what_one_gives(tiny, official, t
     rank, asked = [0], {0: [], 1: []}
     real = eval.run.answer
 
-    def wait(ranks):
-        if ranks.rank == 0:
+    def wait():
+        if rank[0] == 0:
             rank[0] = 1
             assert run(tiny, official, tmp_path / "two", "--json", tasks="mmlu,ceval") == 0
             rank[0] = 0
@@ -321,7 +321,6 @@ def test_two_processes_share_the_items_and_give_what_one_gives(tiny, official, t
 
     assert run(tiny, official, tmp_path / "one", tasks="mmlu,ceval") == 0
     monkeypatch.setattr(eval.run, "join_ranks", lambda: Ranks(rank[0], 2))
-    monkeypatch.setattr(eval.run, "agree", lambda ranks, value: value or "fresh")
     monkeypatch.setattr(eval.run, "wait", wait)
     monkeypatch.setattr(eval.run, "answer", answers)
     assert run(tiny, official, tmp_path / "two", tasks="mmlu,ceval") == 0

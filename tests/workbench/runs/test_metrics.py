@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from train import metrics
-from train.curves import draw
 from workbench.errors import InputError
+from workbench.runs import metrics
+from workbench.runs.curves import draw
 
 
 def test_what_is_not_finite_is_null_and_told(tmp_path):

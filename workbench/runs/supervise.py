@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from train import metrics
-from train.stopping import SIGNALS
 from workbench.console import note, table
 from workbench.errors import ConfigError, GateFailed
 from workbench.files import write_json
+from workbench.runs import metrics
+from workbench.stopping import SIGNALS
 
 NAME = "supervision.json"
 

@@ -2,10 +2,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from train import metrics
 from train.cli import command
-from train.curves_html import write_html
 from workbench.errors import InputError
+from workbench.runs import metrics
+from workbench.runs.curves_html import write_html
 
 
 def made(folder, steps, **special):

@@ -7,7 +7,7 @@ Cost: logits of the answers' places alone, answers x tokens x vocabulary x 4 byt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,6 @@ import torch
 from torch import Tensor
 
 from eval.draw import Ids, padded
-from train.ppo_math import entropy
-from train.value_head import ValueHead
 
 
 @dataclass(frozen=True)
@@ -29,9 +27,15 @@ class Scored:
     mask: Tensor
 
 
+def entropy(logits: Tensor) -> Tensor:
+    """Return the entropy, nats, of each distribution of the last axis (PPO's bonus: arXiv 1707.06347, equation 9)."""
+    logs = logits.log_softmax(-1)
+    return -(logs.exp() * logs).sum(-1)
+
+
 def score_answers(
     model: Any,
-    head: ValueHead | None,
+    head: Callable[[Tensor], Tensor] | None,
     prompts: Sequence[Ids],
     answers: Sequence[Ids],
     temperature: float,

@@ -3,7 +3,7 @@
 Keys: step, loss (nats a predicted token), grad_norm (before clipping), lr, tokens (of the run so far), seconds (of
 training so far, without saving and evaluating), tokens_per_second, tflops (model TFLOP/s a device), mfu, data_wait;
 where there is something to say, ``events`` (a list of texts), ``spike`` (``train.spikes``: with the batch's document
-ids) and what the stage scores on held-out data (``train.summary.SCORES``). A number that is not finite is
+ids) and what the stage scores on held-out data (``workbench.runs.summary.SCORES``). A number that is not finite is
 written as null, and an event says what it was: JSON has no NaN. Cost: 10 µs a line.
 """
 
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,19 @@ NAME = "metrics.jsonl"
 class Metrics:
     """The open file of a run."""
 
-    def __init__(self, folder: Path) -> None:
-        """Append to the file of a run's folder."""
-        self.path = folder / NAME
-        self._file = self.path.open("a", encoding="utf-8", buffering=1)  # a line at a time: kill -9 loses none
+    def __init__(self, folder: Path, *, writes: bool = True) -> None:
+        """Append to the file of a run's folder.
+
+        Args:
+            folder: The run's.
+            writes: False in the processes that are not the first: what they write goes nowhere.
+        """
+        self.path, self.writes = folder / NAME, writes
+        self._open()
+
+    def _open(self) -> None:
+        path = self.path if self.writes else Path(os.devnull)
+        self._file = path.open("a", encoding="utf-8", buffering=1)  # a line at a time: kill -9 loses none
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append one row; numbers that are not finite become null and an event."""
@@ -46,28 +56,13 @@ class Metrics:
     def rewind(self, step: int) -> None:
         """Take away the rows past a step, which is done again, and go on appending."""
         self._file.close()
-        trim(self.path.parent, step)
-        self._file = self.path.open("a", encoding="utf-8", buffering=1)
+        if self.writes:
+            trim(self.path.parent, step)
+        self._open()
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-class Silent(Metrics):
-    """What the other processes of a run write to: nothing."""
-
-    def __init__(self) -> None:
-        """Open nothing."""
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Write nothing."""
-
-    def rewind(self, step: int) -> None:
-        """Take nothing away."""
-
-    def close(self) -> None:
-        """Close nothing."""
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
@@ -76,21 +71,18 @@ def read(folder: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: If there is no such file, or a line in its middle is no JSON.
     """
-    return list(_rows(folder / NAME))
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    path, rows = folder / NAME, list[dict[str, Any]]()
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "name the folder of a run") from error
     for number, line in enumerate(lines, 1):
         try:
-            yield json.loads(line)
+            rows.append(json.loads(line))
         except ValueError as error:
-            if number == len(lines):
-                return
-            raise InputError(f"{path}:{number}", f"is not JSON ({error})", "remove that line") from error
+            if number < len(lines):
+                raise InputError(f"{path}:{number}", f"is not JSON ({error})", "remove that line") from error
+    return rows
 
 
 def trim(folder: Path, step: int) -> int:

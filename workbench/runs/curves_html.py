@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from train import metrics
-from train.curves import PANELS
 from workbench.errors import InputError
 from workbench.files import write_text
+from workbench.runs import metrics
+from workbench.runs.curves import PANELS
 
 NAME = "curves.html"
 COLOURS = ("#1f6fb2", "#d9730d", "#2b8a3e", "#7048a8", "#a61e4d", "#5c5f66")

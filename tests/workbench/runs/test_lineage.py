@@ -5,8 +5,8 @@ import pytest
 
 from tests.train.test_pt import run
 from train.cli import command
-from train.lineage import chain
 from workbench.errors import InputError
+from workbench.lineage import chain
 
 
 @pytest.fixture(scope="module")

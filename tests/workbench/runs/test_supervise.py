@@ -12,7 +12,7 @@ from workbench.errors import ConfigError, GateFailed
 # a run whose first process is killed after step 5, and which then is left alone
 KILLED_ONCE = """
 import os, pathlib, signal, sys
-from train import metrics
+from workbench.runs import metrics
 mark, write = pathlib.Path(sys.argv.pop(1)), metrics.Metrics.write
 def once(self, row):
     write(self, row)

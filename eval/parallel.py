@@ -1,9 +1,10 @@
-"""Several processes that train one model: ``torchrun --nproc-per-node N -m train …`` (``train.sharded``: divided).
+"""Several processes at one piece of work: ``torchrun --nproc-per-node N -m train …``, or ``-m eval run …``.
 
 What is one thing in the run — the folder, the metrics, the checkpoints, the scores, the words to a person — is done by
 the first process; the others wait for its word. What decides the next step (loss, a signal to stop) is agreed by all:
-no process goes a way of its own. The global batch is given in tokens, so any number of processes that divides it takes
-the same samples in the same steps, and a run goes on with another number of them. Cost: one sum of two numbers a step.
+no process goes a way of its own. In training the global batch is given in tokens, so any number of processes that
+divides it takes the same samples in the same steps, and a run goes on with another number of them (a model divided
+among them: ``train.sharded``). Cost: one sum of two numbers a step.
 """
 
 from __future__ import annotations
@@ -13,11 +14,38 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from workbench.errors import ConfigError, YanmoError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that share the work."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the one that writes what is common."""
+        return self.rank == 0
+
+
+def join_ranks() -> Ranks:
+    """Return this process's place, joining the others for good if torchrun started several; words go by gloo."""
+    if world() > 1:
+        import torch.distributed as dist
+
+        if not dist.is_initialized():
+            dist.init_process_group("gloo")
+    return Ranks(rank(), world())
 
 
 def rank() -> int:
@@ -109,12 +137,22 @@ def mean(numbers: Sequence[float]) -> list[float]:
     if world() == 1 or not numbers:
         return list(numbers)
     import torch
+
+    sums = torch.tensor(numbers, dtype=torch.float64)
+    sum_up([sums])
+    return [float(value) / world() for value in sums]
+
+
+def sum_up(tensors: Sequence[Tensor]) -> None:
+    """Replace each tensor by its sum over all processes, in one message."""
+    import torch
     import torch.distributed as dist
 
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
-    sums = torch.tensor(numbers, dtype=torch.float64, device=device)
-    dist.all_reduce(sums)
-    return [float(value) / world() for value in sums]
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors]).to(device)
+    dist.all_reduce(flat)
+    for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(part.view_as(tensor))
 
 
 def agree(loss: float, stop: bool) -> tuple[float, bool]:

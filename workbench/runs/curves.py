@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from train import metrics
-from train.summary import SCORES
 from workbench.errors import InputError
 from workbench.files import atomic_path
+from workbench.runs import metrics
+from workbench.runs.summary import SCORES
 
 NAME = "curves.png"
 PANELS = (

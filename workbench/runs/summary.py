@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +19,7 @@ SCORES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "margin": ("margin", "of chosen over rejected, mean over held-out pairs"),
     }
 )
+LAST_STEPS = 10  # the last loss is their mean: one step's is noise
 BASE = "It is a base model: it continues text. It was not aligned, and not tested for safety."
 CHAT = "It answers in the chat template named above. It was not tested for safety."
 # What a stage makes: its task for the hub, what it is, and what is to be known.
@@ -51,6 +52,25 @@ it was made from, down to the raw files. Texts packed into one sequence did not 
 
 {closing}
 """
+
+
+def speed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the figures of a whole run from its metrics: the speed is all tokens over all seconds."""
+    steps = [row for row in rows if "lr" in row]
+    last = steps[-1]
+    tail = [row["loss"] for row in steps[-LAST_STEPS:]]
+    rate = last["tokens"] / last["seconds"]
+    return {
+        "loss_first": steps[0]["loss"],
+        "loss_last": sum(tail) / len(tail),
+        "loss_last_steps": len(tail),
+        "tokens": last["tokens"],
+        "seconds": last["seconds"],
+        "tokens_per_second": rate,
+        "tflops": last["tflops"] * rate / last["tokens_per_second"],
+        "mfu": last["mfu"] and last["mfu"] * rate / last["tokens_per_second"],
+        "data_wait": sum(row["data_wait"] for row in steps) / len(steps),
+    }
 
 
 def scored(results: Mapping[str, Any]) -> Iterator[tuple[str, float | None, float, str]]:

@@ -1,0 +1,1 @@
+from tests.train.conftest import toy  # noqa: F401 - a fixture
