@@ -1,6 +1,6 @@
 """``train pipeline=pt,sft,rm,ppo``: stages one after another in one command, each going on from the run before it.
 
-    <out>/01-pt, 02-sft, …     each a run, as if started alone; tune=lora is merged beside it: 02-sft-merged
+    <out>/01-pt, 02-sft, …     each a run, as if started alone; an adapter is merged beside it: 02-sft-merged
     <out>/scores/02-sft.json   what the stage changed, measured when it was done (``train.pipeline_scores``)
     <out>/pipeline.html        does each stage help? and the table at the end
     <out>/manifest.json        last
@@ -66,7 +66,8 @@ class Step:
     @property
     def weights(self) -> Path:
         """What the next stage goes on from: the run, or its adapter merged into its base."""
-        merged = self.loaded.value.tune == "lora" and self.makes_policy
+        tune = self.loaded.value.tune
+        merged = tune == "qlora" or (tune == "lora" and self.makes_policy)
         return self.run.with_name(f"{self.name}-merged") if merged else self.run
 
 
@@ -160,7 +161,7 @@ def _step(
     if policy is not None:
         handed["model.weights"] = str(policy.weights)
     if judge is not None and stage.name in REINFORCED and not any("reward" in values for _, values in own):
-        handed["reward"] = str(judge.run)
+        handed["reward"] = str(judge.weights)
     layers = []
     for origin, values in own:
         if (recipe := values.pop("config", None)) is not None:

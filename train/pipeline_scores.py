@@ -204,7 +204,7 @@ def _judge(judge: Step, scoring: Scoring) -> None:
     from eval.scorer import make_reward
 
     own = AutoTokenizer.from_pretrained(scoring.tokenizer, local_files_only=True)
-    reward = make_reward(str(judge.run), own, default_device(), 16, speak=False)
+    reward = make_reward(str(judge.weights), own, default_device(), 16, speak=False)
     for found in scoring.scored.values():
         found.items["reward"] = [(value, 1.0) for value in reward(scoring.sheet.prompts, found.answers)]
 

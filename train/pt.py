@@ -13,6 +13,7 @@ from tokenizer.model import vocabulary_file
 from tokenizer.shards import TokenShards
 from train import parallel
 from train.data import Order, accumulation, check_enough
+from train.lora import place
 from train.model import ModelSettings, check_shape, check_tokenizer, make_model
 from train.plan import PlanSettings
 from train.replay import Mixed, MixedOrder, ReplaySettings
@@ -94,7 +95,8 @@ def _prepare(
     world, seq_len = parallel.world(), shards.seq_len
     micro_batch = settings.micro_batch or max(1, settings.batch_tokens // seq_len // world)
     micro_steps = accumulation(settings.batch_tokens, seq_len, micro_batch, world)
-    model = make_model(settings.model, shards, settings.seed).to(machine.home)
+    model = make_model(settings.model, shards, settings.seed)
+    model = place(model, settings.tune, machine.precision, machine.home)
     rows = model.get_input_embeddings().num_embeddings
     shape, adapter = tuned(settings, model, shards.vocab_size)
     use_chunked_loss(model)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from train import checkpoint, parallel
+from train.quantised import whole_size
 from workbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -138,8 +139,9 @@ def arguments(kind: str, precision: str, offload: bool, clip: float) -> dict[str
 
 
 def numel(parameter: Any) -> int:
-    """Return a parameter's whole size; ZeRO-3 leaves an empty tensor in its place."""
-    return int(getattr(parameter, "ds_numel", parameter.numel()))
+    """Return a parameter's whole size: ZeRO-3 leaves an empty tensor in its place, 4 bits pack two in a number."""
+    packed = whole_size(parameter)
+    return int(getattr(parameter, "ds_numel", parameter.numel())) if packed is None else packed
 
 
 def gathered(model: Any, kind: str) -> dict[str, torch.Tensor] | None:

@@ -3,7 +3,7 @@
     <out>/checkpoints/step-*   complete or absent (train.checkpoint)
     <out>/metrics.jsonl        a line a step
     <out>/curves.png, curves.html
-    <out>/model/               the final model, safetensors, with its tokenizer and model card (tune=lora: adapter/)
+    <out>/model/               the final model, safetensors, with its tokenizer and model card (lora, qlora: adapter/)
     <out>/manifest.json        settings, inputs, results; written last
 
 A stage makes a ``Job`` and gives it to ``run_stage``, which claims the folder by the fingerprint of settings and
@@ -66,7 +66,9 @@ class RunSettings(ABC):
         "auto", "of the products; the weights stay fp32; auto: bf16 where the device computes in it, else fp32"
     )
     recompute: Literal["none", "full"] = setting("none", "full: keep each layer's input alone, a third more FLOPs")
-    tune: Literal["full", "lora", "qlora"] = setting("full", "all weights, or an adapter over frozen ones")
+    tune: Literal["full", "lora", "qlora"] = setting(
+        "full", "all weights; or an adapter over frozen ones; qlora: those in 4 bits, needs bitsandbytes"
+    )
     parallel: Literal["ddp", "fsdp2", "zero1", "zero2", "zero3"] = setting(
         "ddp", "several processes: what is divided among them (torchrun … -m train); zero needs deepspeed"
     )
@@ -225,7 +227,7 @@ def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CA
     from train.meter import shape_of
 
     shape = shape_of(model)
-    if settings.tune != "lora":
+    if settings.tune == "full":
         return shape, None
     from eval.models import model_folder
 

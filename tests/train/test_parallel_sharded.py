@@ -162,6 +162,7 @@ def test_dialogues_under_fsdp2(tmp_path):
     [
         ("pt", ("parallel=ddp", "offload=true"), "ddp keeps everything"),
         ("pt", ("parallel=fsdp2", "tune=lora", "model.weights=x"), "use parallel=ddp"),
+        ("pt", ("parallel=zero3", "tune=qlora", "model.weights=x"), "tune=qlora trains too little to divide"),
         ("pt", ("parallel=fsdp2", "precision=fp16"), "no loss scaler"),
         ("dpo", ("parallel=fsdp2",), "stage=dpo runs under ddp only"),
         ("pt", ("parallel=zero2", "spikes.action=rollback"), "use skip or lower"),
