@@ -156,7 +156,9 @@ def merge(run: Path, out: Path) -> dict[str, Any]:
     from peft import PeftModel
 
     from eval.models import load_model, load_reward_model
+    from train.sharded import tell_deepspeed
 
+    tell_deepspeed()
     reward, cut = config["task_type"] == "SEQ_CLS", made.config.get("tune") == "qlora"
     if cut:
         from train.quantised import check_there, quantise, round_to_four_bits

@@ -207,7 +207,9 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     from train import value_head
     from train.curves import draw
     from train.ppo_trainer import Models, Ppo
+    from train.sharded import tell_deepspeed
 
+    tell_deepspeed()
     first, device = parallel.first(), default_device()
     assert settings.model.weights is not None
     folder = model_folder(settings.model.weights)

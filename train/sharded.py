@@ -109,6 +109,12 @@ def scored(model: Any, score: Callable[[], dict[str, float]]) -> dict[str, float
     return found
 
 
+def tell_deepspeed() -> None:
+    """Tell DeepSpeed where there is no accelerator; transformers imports it unasked, and it would say so on stdout."""
+    if not torch.accelerator.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+
+
 def arguments(kind: str, precision: str, offload: bool, clip: float) -> dict[str, Any]:
     """Return what transformers' TrainingArguments must know of it; on CPUs DeepSpeed's kernels are left unbuilt."""
     if not kind.startswith("zero"):
@@ -116,7 +122,6 @@ def arguments(kind: str, precision: str, offload: bool, clip: float) -> dict[str
     if not torch.accelerator.is_available():
         # a build takes minutes, and one that was killed leaves a lock in the shared folder that hangs the next run
         os.environ.setdefault("TORCH_EXTENSIONS_DIR", tempfile.mkdtemp(prefix="yanmo-extensions-"))
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
         import deepspeed  # noqa: F401
 
         sys.modules["deepspeed.comm.torch"].build_shm_op = lambda: None  # type: ignore[attr-defined]

@@ -271,6 +271,7 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
     from train.trainer import Discipline, Run
 
     disable_progress_bar()  # a bar a file of weights says nothing
+    sharded.tell_deepspeed()
     out, device, first = settings.out, default_device(), parallel.first()
     precision, kind = precision_on(settings.precision, device), settings.parallel
     job = prepare(machine := Machine(device, precision, device if kind == "ddp" else torch.device("cpu")))
