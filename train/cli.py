@@ -181,7 +181,7 @@ def _spikes(words: Sequence[str]) -> int:
 
 def _merge(words: Sequence[str]) -> int:
     sub = _parser("merge", "Add a LoRA run's adapter to its base; the logits are compared before it is written.")
-    sub.add_argument("run", type=Path, metavar="RUN", help="a finished run of tune=lora")
+    sub.add_argument("run", type=Path, metavar="RUN", help="a finished run of tune=lora or qlora")
     sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the merged model")
     arguments = sub.parse_args(words)
     from train.lora import merge

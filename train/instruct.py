@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from eval import parallel
 from train.data import Order
 from train.job import Job, Machine, RunSettings
+from train.lora import place
 from train.spikes import SpikeSettings
 from train.stage import check_run, finished, run_stage, tuned
 from workbench import manifest
@@ -121,7 +122,8 @@ def open_model(
     """Return the model on its device, the rows of its embedding, and its parts of a job: model, shape, adapter."""
     from train.model import open_weights
 
-    model = open_weights(settings.weights, settings.window, settings.seed, reward=reward).to(machine.home)
+    model = open_weights(settings.weights, settings.window, settings.seed, reward=reward)
+    model = place(model, settings.tune, machine.precision, machine.home)
     rows = model.get_input_embeddings().num_embeddings
     shape, adapter = tuned(settings, model, rows, task="SEQ_CLS" if reward else "CAUSAL_LM")
     return model, rows, {"model": model, "shape": shape, "adapter": adapter, "vocabulary": rows}

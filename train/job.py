@@ -42,7 +42,9 @@ class RunSettings(ABC):
         "auto", "of the products; the weights stay fp32; auto: bf16 where the device computes in it, else fp32"
     )
     recompute: Literal["none", "full"] = setting("none", "full: keep each layer's input alone, a third more FLOPs")
-    tune: Literal["full", "lora", "qlora"] = setting("full", "all weights, or an adapter over frozen ones")
+    tune: Literal["full", "lora", "qlora"] = setting(
+        "full", "all weights; or an adapter over frozen ones; qlora: those in 4 bits, needs bitsandbytes"
+    )
     parallel: Literal["ddp", "fsdp2", "zero1", "zero2", "zero3"] = setting(
         "ddp", "several processes: what is divided among them (torchrun … -m train); zero needs deepspeed"
     )

@@ -44,11 +44,13 @@ class Shape:
 
 def shape_of(model: Any) -> Shape:
     """Return the shape of a transformers model of the Llama family."""
+    from train.sharded import numel
+
     config = model.config
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     table, output = model.get_input_embeddings().weight, model.get_output_embeddings()  # a reward model has none
     return Shape(
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=sum(map(numel, model.parameters())),
         input_embedding=0 if output is not None and output.weight is table else table.numel(),
         layers=config.num_hidden_layers,
         width=head * config.num_attention_heads,

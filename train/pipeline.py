@@ -1,6 +1,6 @@
 """``train pipeline=pt,sft,rm,ppo``: stages one after another in one command, each going on from the run before it.
 
-    <out>/01-pt, 02-sft, …     each a run, as if started alone; tune=lora is merged beside it: 02-sft-merged
+    <out>/01-pt, 02-sft, …     each a run, as if started alone; an adapter is merged beside it: 02-sft-merged
     <out>/scores/02-sft.json   what the stage changed, measured when it was done (``eval.stage_record``)
     <out>/pipeline.html        does each stage help? and the table at the end
     <out>/manifest.json        last
@@ -70,7 +70,8 @@ class Step:
     @property
     def weights(self) -> Path:
         """What the next stage goes on from: the run, or its adapter merged into its base."""
-        merged = self.loaded.value.tune == "lora" and self.makes_policy
+        tune = self.loaded.value.tune
+        merged = tune == "qlora" or (tune == "lora" and self.makes_policy)
         return self.run.with_name(f"{self.name}-merged") if merged else self.run
 
 
@@ -168,7 +169,7 @@ def _step(name: str, stage: Stage, own: Sequence[Layer], before: Sequence[Step],
     if policy is not None:
         handed["model.weights"] = str(policy.weights)
     if judge is not None and stage.name in REINFORCED and not any("reward" in layer.values for layer in own):
-        handed["reward"] = str(judge.run)
+        handed["reward"] = str(judge.weights)
     layers = []
     for layer in own:
         values = dict(layer.values)
@@ -226,7 +227,7 @@ def run_pipeline(plan: Pipeline, *, overwrite: bool = False) -> dict[str, Any]:
             note(f"{settings.out}: this pipeline is complete, nothing to do")
             return dict(read_json(path)["results"])
         if (judge := plan.judge) is not None and record.sheet.prompts:
-            record.judge(judge.run)
+            record.judge(judge.weights)
         names = {step.name: (step.stage.chinese, step.stage.doc) for step in plan.steps}
         results = {"pipeline": list(settings.pipeline), **record.close(names, settings.out / PAGE)}
         manifest.write(settings.out, manifest.Manifest(KIND, mark, as_dict(settings), runs, results=results))

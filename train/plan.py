@@ -5,7 +5,8 @@ Bytes a parameter, before anything is divided over n devices (AdamW; Rajbhandari
     ddp     4 weights + 4 gradients + 8 moments + 2 the 16-bit copy of autocast
     zero1   2 + 2 + 12/n        zero2   2 + (2 + 12)/n        zero3, fsdp2   16/n, and two layers gathered at a time
 
-LoRA (DDP): 4 of the frozen weights, which stay fp32, and 16 of what is trained.
+LoRA (DDP): 4 of the frozen weights, which stay fp32, and 16 of what is trained. QLoRA: 0.516 of the layers' products
+(4 bits, 8 a block of 64 and 32 for 256 of these), and one matrix widened at a time.
 Activations, in 16 bit, of a Llama layer with memory-efficient attention: 7 hidden + 3 key-value + 4 MLP widths a token;
 with full recomputation its input alone, and one layer whole. The chunked loss keeps one gradient of the lm_head.
 These are counts, not measurements: leave a tenth free for the allocator and communication. Time is FLOPs over the rate
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 GIB = 1024**3
 TIGHT = 0.9  # of the memory
+NF4 = (4 + 8 / 64 + 32 / (64 * 256)) / 8  # bytes a weight
 LOSS_CHUNK = 256  # train.loss.CHUNK, which needs torch to be read
 
 
@@ -171,9 +173,11 @@ def make_plan(settings: PtSettings) -> Plan:
     micro_batch = settings.micro_batch or max(1, settings.batch_tokens // seq_len // assumed.devices)
     shape, trained = sizes.shape, sizes.shape.parameters
     memory = states(sizes, assumed.devices)
-    if settings.tune == "lora":
+    if settings.tune != "full":
         trained = adapter_parameters(sizes, settings.lora, assumed.vocabulary)
-        memory = {"ddp": 4.0 * shape.parameters + 16.0 * trained + 2.0 * sizes.gathered}  # autocast's copy at work
+        cast = 2.0 * sizes.gathered  # autocast's copy of what is at work
+        packed = sizes.layers * (sizes.layer - 2 * sizes.hidden) if settings.tune == "qlora" else 0
+        memory = {"ddp": 4.0 * (shape.parameters - packed) + NF4 * packed + 16.0 * trained + cast}
         shape = replace(shape, frozen=shape.parameters - shape.input_embedding)
     tokens = int(assumed.tokens or settings.steps * settings.batch_tokens)
     per_token = shape.flops_per_token(seq_len)
@@ -230,7 +234,7 @@ def print_plan(plan: Plan, settings: PtSettings) -> None:
     """Print the plan as tables."""
     from workbench.console import table
 
-    assumed, lora = settings.plan, settings.tune == "lora"
+    assumed, lora = settings.plan, settings.tune != "full"
     share = f", {plan.tokens / plan.data_tokens:.0%} of {plan.data_tokens / 1e9:,.4g}B" if plan.data_tokens else ""
     unit = f"{plan.devices} devices x {plan.micro_batch} sequences x {plan.seq_len:,} tokens"
     rows = [

@@ -31,7 +31,7 @@ from tokenizer.shards import TokenShards
 from train.checkpoint import CheckpointSettings
 from train.instruct import TemplateName
 from train.job import precision_on
-from train.lora import LoraSettings, add_adapter, check_tune
+from train.lora import LoraSettings, add_adapter, check_reward, check_tune, place
 from train.model import TOKENS_BY, ModelSettings
 from train.schedule import OptimSettings
 from train.stage import claimed, interrupted, write_run
@@ -130,7 +130,9 @@ class PpoSettings:
     samples: int = setting(4, "answers a step in samples.jsonl", check=at_least(0))
     precision: Literal["auto", "bf16", "fp32"] = setting("auto", "of the products; the weights stay fp32")
     recompute: Literal["none", "full"] = setting("none", "full: keep each layer's input alone, a third more FLOPs")
-    tune: Literal["full", "lora", "qlora"] = setting("full", "all weights, or an adapter over frozen ones")
+    tune: Literal["full", "lora", "qlora"] = setting(
+        "full", "all weights; or an adapter over frozen ones; qlora: those in 4 bits, needs bitsandbytes"
+    )
     model: ModelSettings = section(ModelSettings)
     lora: LoraSettings = section(LoraSettings)
     kl: KlSettings = section(KlSettings)
@@ -149,6 +151,7 @@ def check(settings: PpoSettings) -> None:
     if settings.model.weights is None:
         raise ConfigError("model.weights", "is not set", "name the model to go on from, e.g. the run of stage=sft")
     check_tune(settings.tune, settings.model)
+    check_reward(settings.reward)
     if settings.lora.dropout:
         raise ConfigError("lora.dropout", "makes the policy another one at each pass", "PPO takes lora.dropout=0")
     if settings.estimator != "gae" and settings.rollouts < 2:
@@ -207,7 +210,9 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     from train import value_head
     from train.ppo_batch import Models
     from train.ppo_trainer import Ppo
+    from train.zero import tell_deepspeed
 
+    tell_deepspeed()
     first, device = parallel.first(), default_device()
     assert settings.model.weights is not None
     folder = model_folder(settings.model.weights)
@@ -218,7 +223,8 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     if first:
         tell(prompts.left_out, prompts.shortened, settings.rollout.max_prompt)
     set_seed(settings.seed)
-    policy = load_model(folder, "cpu").float().to(device)
+    precision = precision_on(settings.precision, device)
+    policy = place(load_model(folder, "cpu").float(), settings.tune, precision, device)
     rows, most = policy.get_input_embeddings().num_embeddings, policy.config.max_position_embeddings
     if len(tokenizer) > rows:
         raise InputError(folder, f"has {rows:,} rows for {len(tokenizer):,} pieces", "extend it: tokenizer embed")
@@ -229,11 +235,11 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
         device
     )
     adapter = None
-    if settings.tune == "lora":
+    if settings.tune != "full":
         adapter = add_adapter(policy, settings.lora, folder, len(tokenizer))
-    shared = None if adapter is None else (adapter, folder)
+    shared = (adapter, folder) if settings.tune == "lora" else None  # a reward's adapter learnt over an uncut base
     reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first, shared=shared)
-    models, precision = Models(policy, head, adapter), precision_on(settings.precision, device)
+    models = Models(policy, head, adapter)
     ptx = None if settings.ptx.data is None else TokenShards.open(settings.ptx.data, "train")
     if ptx is not None:
         check_carried(ptx, folder, "pack it with the model's own")

@@ -17,6 +17,7 @@ from tokenizer.open import check_packed_by
 from tokenizer.shards import TokenShards
 from train.data import MixedOrder, Order, ReplaySettings, accumulation, check_enough
 from train.job import Job, Machine, RunSettings
+from train.lora import place
 from train.model import TOKENS_BY, ModelSettings, check_shape, make_model
 from train.plan import PlanSettings
 from train.stage import check_run, run_stage, tuned
@@ -92,7 +93,8 @@ def _prepare(
     world, seq_len = parallel.world(), shards.seq_len
     micro_batch = settings.micro_batch or max(1, settings.batch_tokens // seq_len // world)
     micro_steps = accumulation(settings.batch_tokens, seq_len, micro_batch, world)
-    model = make_model(settings.model, shards, settings.seed).to(machine.home)
+    model = make_model(settings.model, shards, settings.seed)
+    model = place(model, settings.tune, machine.precision, machine.home)
     rows = model.get_input_embeddings().num_embeddings
     shape, adapter = tuned(settings, model, shards.vocab_size)
     use_chunked_loss(model)

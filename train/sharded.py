@@ -20,6 +20,7 @@ import torch
 
 from eval import parallel
 from train import checkpoint
+from train.quantised import whole_size
 from train.zero import masters, spread
 from workbench.errors import ConfigError
 
@@ -106,8 +107,9 @@ def scored(kind: str, model: Any, score: Callable[[], dict[str, float]]) -> dict
 
 
 def numel(parameter: Any) -> int:
-    """Return a parameter's whole size; ZeRO-3 leaves an empty tensor in its place."""
-    return int(getattr(parameter, "ds_numel", parameter.numel()))
+    """Return a parameter's whole size: ZeRO-3 leaves an empty tensor in its place, 4 bits pack two in a number."""
+    packed = whole_size(parameter)
+    return int(getattr(parameter, "ds_numel", parameter.numel())) if packed is None else packed
 
 
 def gathered(model: Any, kind: str) -> dict[str, torch.Tensor] | None:

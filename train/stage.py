@@ -3,7 +3,7 @@
     <out>/checkpoints/step-*   complete or absent (train.checkpoint)
     <out>/metrics.jsonl        a line a step
     <out>/curves.png, curves.html
-    <out>/model/               the final model, safetensors, with its tokenizer and model card (tune=lora: adapter/)
+    <out>/model/               the final model, safetensors, with its tokenizer and model card (lora, qlora: adapter/)
     <out>/manifest.json        settings, inputs, results; written last
 
 A stage makes a ``Job`` and gives it to ``run_stage``, which claims the folder by the fingerprint of settings and
@@ -130,7 +130,7 @@ def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CA
     from train.meter import shape_of
 
     shape = shape_of(model)
-    if settings.tune != "lora":
+    if settings.tune == "full":
         return shape, None
     from eval.models import model_folder
 
@@ -142,11 +142,12 @@ def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CA
 def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job]) -> dict[str, Any]:
     from transformers.utils.logging import disable_progress_bar
 
-    from train import sharded
+    from train import sharded, zero
     from train.checkpoint import newest_complete, step_of
     from train.trainer import Discipline
 
     disable_progress_bar()  # a bar a file of weights says nothing
+    zero.tell_deepspeed()
     out, first, kind, machine = settings.out, parallel.first(), settings.parallel, Machine.of(settings)
     job = prepare(machine)
 

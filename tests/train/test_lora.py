@@ -81,7 +81,6 @@ def test_a_crash_changes_nothing(toy, base, tuned, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("tune=qlora",), "use tune=lora"),
         (("tune=lora",), "name a model with model.weights="),
         (("parallel=zero3",), "start it with: torchrun"),
     ],

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from importlib.util import find_spec
 
@@ -158,11 +159,20 @@ def test_dialogues_under_fsdp2(tmp_path):
         assert series(tmp_path / "two", key) == pytest.approx(series(tmp_path / "one", key), abs=1e-5), key
 
 
+def test_deepspeed_says_nothing_where_it_is_not_used(toy, tmp_path):
+    pytest.importorskip("deepspeed")
+    environment = {name: value for name, value in os.environ.items() if name != "DS_ACCELERATOR"}
+    command = [sys.executable, "-m", "train", *words(toy, tmp_path / "run", "steps=1")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "accelerator" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("stage", "more", "says"),
     [
         ("pt", ("parallel=ddp", "offload=true"), "ddp keeps everything"),
         ("pt", ("parallel=fsdp2", "tune=lora", "model.weights=x"), "use parallel=ddp"),
+        ("pt", ("parallel=zero3", "tune=qlora", "model.weights=x"), "tune=qlora trains too little to divide"),
         ("pt", ("parallel=fsdp2", "precision=fp16"), "no loss scaler"),
         ("dpo", ("parallel=fsdp2",), "stage=dpo runs under ddp only"),
         ("pt", ("parallel=zero2", "spikes.action=rollback"), "use skip or lower"),

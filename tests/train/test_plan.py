@@ -128,6 +128,15 @@ def test_lora_by_hand():
     assert found.memory("ddp", "full") < 40 * GIB
 
 
+def test_qlora_by_hand():
+    whole, found = plan_of("config=llama-7b-lora"), plan_of("config=llama-7b-lora", "tune=qlora")
+    assert found.trained == whole.trained
+    packed = 32 * (4 * 4_096**2 + 3 * 4_096 * 11_008)
+    saved = whole.states["ddp"] - found.states["ddp"]
+    assert saved == pytest.approx(packed * (4 - (4 + 8 / 64 + 32 / 16_384) / 8))
+    assert found.memory("ddp", "full") < 16 * GIB
+
+
 def test_the_adapter_count_is_that_of_a_real_one(toy, tmp_path):
     from tests.train.test_pt import run
 

@@ -462,7 +462,6 @@ def test_the_pretraining_loss_is_cross_entropy_and_keeps_what_was_learned(world,
         (("lora.dropout=0.1",), r"lora.dropout"),
         (("rollout.max_new=60",), r"64 positions"),
         (("reward=rule:lenght",), r"did you mean length"),
-        (("tune=qlora",), r"use tune=lora"),
     ],
 )
 def test_what_does_not_go_together_is_one_line(world, tmp_path, change, said):
