@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
     import torch
 
 CHUNK = 256  # rows of logits in memory at once: 256 x 39,424 floats are 40 MB
+
+
+class Part(NamedTuple):
+    """What a document piece belongs to."""
+
+    source: str
+    domain: str
+    bucket: str
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,7 @@ def bits_of_shards(
     sequences: int | None = None,
     batch_size: int = 8,
     precision: str = "fp32",
-) -> dict[tuple[str, str], Bits]:
+) -> dict[Part, Bits]:
     """Score a split of token shards.
 
     Args:
@@ -134,12 +142,12 @@ def bits_of_shards(
         precision: ``bf16`` or ``fp32``.
 
     Returns:
-        The bits of each (source, domain); ``total`` adds them up.
+        The bits of each source, domain and bucket; ``total`` and ``by`` add them up.
 
     Raises:
         InputError: If the split is empty, or holds ids beyond the model's embedding.
     """
-    out: dict[tuple[str, str], Bits] = {}
+    out: dict[Part, Bits] = {}
     for _, label, found in bits_by_sequence(
         model, shards, sequences=sequences, batch_size=batch_size, precision=precision
     ):
@@ -154,8 +162,8 @@ def bits_by_sequence(
     sequences: int | None = None,
     batch_size: int = 8,
     precision: str = "fp32",
-) -> Iterator[tuple[int, tuple[str, str], Bits]]:
-    """Yield the sequence, (source, domain) and bits of each document piece; see ``bits_of_shards``."""
+) -> Iterator[tuple[int, Part, Bits]]:
+    """Yield the sequence, the part and the bits of each document piece; see ``bits_of_shards``."""
     if not len(shards):
         raise InputError(shards.folder, f"its {shards.split} split is empty", "pack it with a larger validation share")
     chosen = choose(len(shards), sequences)
@@ -176,16 +184,17 @@ def bits_by_sequence(
         model.train(was_training)
 
 
-def total(parts: dict[tuple[str, str], Bits]) -> Bits:
+def total(parts: dict[Part, Bits]) -> Bits:
     """Return the bits of all parts together."""
     return sum(parts.values(), NOTHING)
 
 
-def by_domain(parts: dict[tuple[str, str], Bits]) -> dict[str, Bits]:
-    """Return the bits of each domain over all sources."""
+def by(parts: dict[Part, Bits], what: Literal["source", "domain", "bucket"]) -> dict[str, Bits]:
+    """Return the bits of each source, of each domain or of each bucket."""
     out: dict[str, Bits] = {}
-    for (_, domain), found in parts.items():
-        out[domain] = out.get(domain, NOTHING) + found
+    for part, found in parts.items():
+        name = getattr(part, what)
+        out[name] = out.get(name, NOTHING) + found
     return out
 
 
@@ -197,20 +206,20 @@ class _Pieces:
         self.shard = -1
         self.sizes: list[int] = []
 
-    def score(self, i: int, bits: NDArray[np.float64]) -> Iterator[tuple[tuple[str, str], Bits]]:
+    def score(self, i: int, bits: NDArray[np.float64]) -> Iterator[tuple[Part, Bits]]:
         """Yield label and bits of each piece of sequence i; ``bits[p]`` is the cost of the id at p + 1."""
         low, table = self._find(i)
         starts = self.shards.starts(i)
         ends = np.append(starts[1:], self.shards.valid(i))
         for n, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-            label = (str(table["source"][low + n]), str(table["domain"][low + n]))
+            label = Part(*(str(table[name][low + n]) for name in Part._fields))
             size = int(table["bytes"][low + n] - table["lead_bytes"][low + n])
             yield label, Bits(float(bits[start : end - 1].sum()), size, end - start - 1)
 
     def _find(self, i: int) -> tuple[int, dict[str, Any]]:
         shard, row = self.shards.place(i)
         if shard != self.shard:
-            columns = ("start", "source", "domain", "bytes", "lead_bytes")
+            columns = ("start", *Part._fields, "bytes", "lead_bytes")
             table = self.shards.pieces_table(shard).select(columns)
             self.table = {name: table.column(name).to_numpy(zero_copy_only=False) for name in columns}
             self.shard = shard

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from eval import cli_more
 from eval.cli_run import add_run, run_command
 from workbench.command import Parser, run
 from workbench.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from eval.bits import Bits, Part
 
 EPILOG = """examples:
   evaluate run --model data/runs/pt --tasks mmlu,ceval --data official-files
@@ -90,7 +93,7 @@ def command(words: Sequence[str]) -> int:
 
 
 def _bits(arguments: argparse.Namespace) -> int:
-    from eval.bits import by_domain, total
+    from eval.bits import by, total
     from workbench.console import emit_json, table
 
     if (arguments.tokens is None) == (arguments.text is None):
@@ -102,18 +105,20 @@ def _bits(arguments: argparse.Namespace) -> int:
     parts = _score_texts(arguments) if arguments.tokens is None else _score_shards(arguments)
     whole = total(parts)
     if arguments.json:
-        domains = {name: found.as_dict() for name, found in sorted(by_domain(parts).items())}
-        emit_json({"model": str(arguments.model), **whole.as_dict(), "domains": domains})
+        groups = {
+            f"{what}s": {name: found.as_dict() for name, found in sorted(by(parts, what).items())}
+            for what in ("source", "domain", "bucket")
+        }
+        emit_json({"model": str(arguments.model), **whole.as_dict(), **groups})
     else:
-        rows = [(source, domain, b.per_byte, b.bytes, b.tokens) for (source, domain), b in sorted(parts.items())]
-        rows.append(("all", "", whole.per_byte, whole.bytes, whole.tokens))
-        table(
-            ("source", "domain", "bits per byte", "bytes", "tokens"), rows, title=f"Bits per byte of {arguments.model}"
-        )
+        rows = [(*part, b.per_byte, b.bytes, b.tokens) for part, b in sorted(parts.items())]
+        rows.append(("all", "", "", whole.per_byte, whole.bytes, whole.tokens))
+        heads = ("source", "domain", "bucket", "bits per byte", "bytes", "tokens")
+        table(heads, rows, title=f"Bits per byte of {arguments.model}")
     return 0
 
 
-def _score_shards(arguments: argparse.Namespace) -> dict[tuple[str, str], Any]:
+def _score_shards(arguments: argparse.Namespace) -> dict[Part, Bits]:
     from eval.bits import bits_of_shards
     from eval.models import load_model, model_folder
     from tokenizer.open import check_carried
@@ -127,14 +132,14 @@ def _score_shards(arguments: argparse.Namespace) -> dict[tuple[str, str], Any]:
     )
 
 
-def _score_texts(arguments: argparse.Namespace) -> dict[tuple[str, str], Any]:
-    from eval.bits import bits_of_texts
+def _score_texts(arguments: argparse.Namespace) -> dict[Part, Bits]:
+    from eval.bits import Part, bits_of_texts
     from eval.models import load_model, model_folder
 
     texts = {path: _read(path) for path in arguments.text}
     model, folder = load_model(arguments.model), model_folder(arguments.model)
     return {
-        ("text", path.name): bits_of_texts(
+        Part("text", str(path), ""): bits_of_texts(
             model, folder, [text], window=arguments.window, precision=arguments.precision
         )
         for path, text in texts.items()

@@ -44,6 +44,7 @@ command(["run", "--model", model, "--data", data, "--out", out, "--tasks", tasks
 def seconds(code: str, *words: str) -> float:
     """Return the CPU-seconds that a program has used when it calls ``stop``."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else this project alone is compiled anew each time
     with tempfile.TemporaryDirectory() as folder:
         arguments = [word.replace("OUT", f"{folder}/scores") for word in words]
         line = [sys.executable, "-c", CPU + code, *arguments]

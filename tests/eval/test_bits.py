@@ -6,7 +6,7 @@ import torch
 from sentencepiece import SentencePieceProcessor
 
 from eval import bits as module
-from eval.bits import Bits, bits_of_shards, bits_of_texts, by_domain, choose, total
+from eval.bits import Bits, Part, bits_of_shards, bits_of_texts, by, choose, total
 from eval.cli import command
 from tests.train.test_data import tiny
 from tests.train.toy import make_tokenizer, make_tokens
@@ -63,12 +63,28 @@ def test_a_uniform_model_costs_log2_of_the_rows_a_token(held_out):
 def test_domains_add_up_and_so_do_parts_of_the_split(held_out):
     model = tiny()
     parts = bits_of_shards(model, held_out)
-    assert set(by_domain(parts)) == {"甲", "乙"}
+    assert set(by(parts, "domain")) == {"甲", "乙"}
     whole = total(parts)
-    assert sum(found.bits for found in by_domain(parts).values()) == pytest.approx(whole.bits)
+    buckets = {name for n in range(held_out.shards) for name in held_out.pieces_table(n)["bucket"].to_pylist()}
+    assert set(by(parts, "bucket")) == buckets
+    for what in ("source", "domain", "bucket"):
+        groups = by(parts, what).values()
+        assert sum(found.bits for found in groups) == pytest.approx(whole.bits)
+        assert sum(found.bytes for found in groups) == whole.bytes
     some = total(bits_of_shards(model, held_out, sequences=5))
     assert some.bits == pytest.approx(slow(model, held_out, choose(len(held_out), 5).tolist())["bits"], rel=1e-5)
     assert some.bytes < whole.bytes
+
+
+def test_parts_are_added_up_by_what_is_asked():
+    parts = {
+        Part("报", "医", "head"): Bits(1, 2, 3),
+        Part("报", "法", "tail"): Bits(4, 5, 6),
+        Part("网", "医", "tail"): Bits(7, 8, 9),
+    }
+    assert by(parts, "bucket") == {"head": Bits(1, 2, 3), "tail": Bits(11, 13, 15)}
+    assert by(parts, "source") == {"报": Bits(5, 7, 9), "网": Bits(7, 8, 9)}
+    assert by(parts, "domain") == {"医": Bits(8, 10, 12), "法": Bits(4, 5, 6)}
 
 
 def test_the_model_is_put_back_into_training(held_out):
@@ -114,6 +130,8 @@ def test_the_command(toy, saved, capsys, held_out):
     found = json.loads(capsys.readouterr().out)
     assert found["bits_per_byte"] == pytest.approx(total(bits_of_shards(tiny(), held_out)).per_byte, rel=1e-6)
     assert set(found["domains"]) == {"甲", "乙"}
+    assert sum(one["bytes"] for one in found["buckets"].values()) == found["bytes"]
+    assert sum(one["bytes"] for one in found["sources"].values()) == found["bytes"]
     assert command(["bits", "--model", str(saved), "--tokens", str(toy / "tokens")]) == 0
     table = capsys.readouterr().out
     assert f"{found['bits_per_byte']:.4g}" in table

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -268,6 +269,12 @@ def test_without_a_sandbox_it_refuses_in_one_line_unless_told(tmp_path, monkeypa
     assert judge(sleeper + GOOD, TESTS, unsafe=True).passed
     assert left_over(mark.encode()) == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("ldd") is None, reason="ldd is not installed")
+def test_the_loader_asked_about_few_files_names_what_it_names_for_all():
+    every = [isolation.interpreter()[0], *map(str, isolation.extension_modules())]
+    assert isolation._libraries() == isolation.loaded(every)
 
 
 def test_reasons_why_there_is_none(monkeypatch):

@@ -35,6 +35,23 @@ def test_counts_of_the_official_files(shared: Path, tmp_path: Path) -> None:
             assert item.answer in ("A", "B", "C", "D") or (item.benchmark, item.split) == ("ceval", "test")
 
 
+def test_the_splits_that_are_asked_for_are_all_that_is_read(tmp_path: Path) -> None:
+    for split in ("dev", "val", "test"):
+        (tmp_path / "mmlu" / split).mkdir(parents=True)
+        good = "q,1,2,3,4,A\n" if split != "val" else "broken\n"
+        (tmp_path / "mmlu" / split / f"arts_{split}.csv").write_text(good, encoding="utf-8")
+    found = BENCHMARKS["mmlu"](tmp_path / "mmlu", {"dev", "test"})
+    assert [item.split for item in found] == ["dev", "test"]
+    with pytest.raises(InputError, match="row 1 has 1 columns"):
+        list(BENCHMARKS["mmlu"](tmp_path / "mmlu"))
+    lines = [f'{{"text": "t", "code": "c", "task_id": {n}, "test_list": []}}' for n in (1, 11, 511, 601)]
+    (tmp_path / "mbpp.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert [item.number for item in BENCHMARKS["mbpp"](tmp_path, {"dev", "val"})] == [1, 511]
+    (tmp_path / "train.jsonl").write_text("no JSON", encoding="utf-8")
+    (tmp_path / "test.jsonl").write_text('{"question": "q", "answer": "#### 1"}', encoding="utf-8")
+    assert [item.answer for item in BENCHMARKS["gsm8k"](tmp_path, {"test"})] == ["1"]
+
+
 def test_a_file_with_a_missing_column_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "cmmlu" / "data" / "test"
     folder.mkdir(parents=True)
