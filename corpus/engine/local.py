@@ -23,6 +23,12 @@ R = TypeVar("R")
 _ONE_THREAD = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
+def one_thread() -> None:
+    """Keep the libraries that this process imports from now on to one thread, unless the user has said otherwise."""
+    for name in _ONE_THREAD:
+        os.environ.setdefault(name, "1")
+
+
 class Local:
     """A pool of processes, started at the first map and kept until the build ends."""
 
