@@ -86,6 +86,7 @@ def train(
     quantised: Path | None = None,
     epochs: int | None = None,
     rate: float = SETTINGS["lr"],
+    ngrams: int = int(SETTINGS["wordNgrams"]),
 ) -> None:
     """Train a model on labelled lines and save it.
 
@@ -95,6 +96,7 @@ def train(
         quantised: Where to save the model quantised too (product quantisation, an eighth of the size).
         epochs: How often the lines are read; None: as their number asks for.
         rate: The learning rate; a higher one makes up for few passes over few lines.
+        ngrams: The longest n-gram of tokens that is a feature.
     """
     examples = path.with_suffix(".txt")
     order = np.random.default_rng(0).permutation(len(lines))  # fastText learns in the order of the file
@@ -109,6 +111,7 @@ def train(
         str(path),
         str(epochs or epochs_of(len(lines))),
         str(rate),
+        str(ngrams),
     ]
     command += [str(quantised)] if quantised else []
     try:
@@ -121,8 +124,9 @@ def main() -> None:
     """Train, in a process whose allocator is set."""
     import fasttext
 
-    examples, path, epochs, rate, *quantised = sys.argv[1:]
-    model = fasttext.train_supervised(examples, epoch=int(epochs), verbose=0, **SETTINGS | {"lr": float(rate)})
+    examples, path, epochs, rate, ngrams, *quantised = sys.argv[1:]
+    own = {"lr": float(rate), "wordNgrams": int(ngrams), "epoch": int(epochs)}
+    model = fasttext.train_supervised(examples, verbose=0, **SETTINGS | own)
     model.save_model(path)
     for smaller in quantised:
         model.quantize(retrain=False)

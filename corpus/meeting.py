@@ -25,31 +25,33 @@ def meet(documents: Each, key: str, names: Sequence[str]) -> Iterator[pl.DataFra
     """Yield the keys that at least two documents have, a part of the key space at a time.
 
     Args:
-        documents: All of them; they are read once to count and once a part.
+        documents: All of them; they are read once, and once more a part if one part cannot hold them.
         key: A column of 64-bit keys, or of lists of them.
         names: Further columns to carry.
 
     Yields:
         Columns ``key``, ``doc`` and the named ones, sorted by key and document.
     """
-    pairs, lists = 0, False
-    for frame in documents.each([key], said=f"count {key}"):
-        kind = frame.schema[key]
-        lists = isinstance(kind, pl.Array | pl.List)
-        pairs += int(frame[key].list.len().sum()) if isinstance(kind, pl.List) else len(frame) * _width(kind)
+    first: list[pl.DataFrame] = []  # what the count has read, as long as one part may hold all
+    pairs = 0
+    for frame in documents.each([key, *names], said=f"shuffle {key}"):
+        flat = _pairs(frame, key, names)
+        pairs += len(flat)
+        first = [*first, flat] if pairs <= PAIRS_AT_ONCE else []
     parts = max(1, -(-pairs // PAIRS_AT_ONCE))
     for part in range(parts):
-        frames = []
-        for frame in documents.each([key, *names], said=f"shuffle {key}"):
-            flat = frame.rename({key: "key"})
-            if lists:
-                flat = flat.explode("key").drop_nulls("key")
-            if parts > 1:
-                flat = flat.filter(pl.col("key") % parts == part)
-            frames.append(flat.select("key", "doc", *names))
+        if parts == 1:
+            frames = first
+        else:
+            every = documents.each([key, *names], said=f"shuffle {key}, part {part + 1} of {parts}")
+            frames = [_pairs(frame, key, names).filter(pl.col("key") % parts == part) for frame in every]
         if frames:
             yield pl.concat(frames).filter(pl.col("key").is_duplicated()).sort("key", "doc")
 
 
-def _width(kind: pl.DataType) -> int:
-    return kind.size if isinstance(kind, pl.Array) else 1
+def _pairs(frame: pl.DataFrame, key: str, names: Sequence[str]) -> pl.DataFrame:
+    """Return a row a key: ``key``, ``doc`` and the named columns."""
+    flat = frame.rename({key: "key"})
+    if isinstance(flat.schema["key"], pl.Array | pl.List):
+        flat = flat.explode("key").drop_nulls("key")
+    return flat.select("key", "doc", *names)

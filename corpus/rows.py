@@ -32,11 +32,6 @@ MADE_BY = "corpus build --src NAME"  # what makes a corpus that is missing
 BUCKETS = ("head", "middle", "tail")
 
 
-def shard_of(doc: int) -> int:
-    """Return the number of the shard that holds a document."""
-    return doc // DOCS_PER_SHARD
-
-
 def empty(schema: dict[str, pl.DataType]) -> pl.DataFrame:
     """Return a batch of no rows with the given columns."""
     return pl.DataFrame(schema=schema)

@@ -9,7 +9,7 @@ import polars as pl
 
 from corpus.engine.store import Store
 from corpus.meeting import meet
-from corpus.rows import shard_of
+from corpus.rows import DOCS_PER_SHARD
 from workbench.console import progress
 
 
@@ -24,7 +24,7 @@ class StoredSurvivors:
 
     def each(self, names: Sequence[str], *, only: pl.Series | None = None, said: str = "") -> Iterator[pl.DataFrame]:
         """Yield ``doc`` and the named columns, a shard at a time."""
-        wanted = None if only is None else {shard_of(doc) for doc in only.to_list()}
+        wanted = None if only is None else set((only // DOCS_PER_SHARD).unique().to_list())
         with progress(said or "read", len(self.shard_names), "shards") as count:
             for name, number in zip(self.shard_names, self.shard_numbers, strict=True):
                 count.advance()

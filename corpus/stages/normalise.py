@@ -40,7 +40,7 @@ _MARKUP = (
 _BREAK = re.compile(r"<(?:br|/?p|/?div|/?center)\b[^<>]*>", re.IGNORECASE)
 _BLOCK = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _FENCE = re.compile("(```.*?```)", re.DOTALL)
-_LIGATURE = re.compile("[ﬀ-ﬆ]")
+_LIGATURES = "ﬀﬁﬂﬃﬄﬅﬆ"
 _TAG = re.compile(r"</?(?:span|font|b|i|u|em|strong|a|img|script|style)\b[^<>]*>", re.IGNORECASE)
 
 
@@ -128,6 +128,8 @@ def _redecode(text: str) -> str | None:
 
 def _plain(text: str) -> str:
     """Return text with its entities and layout tags resolved; code fences stay as they are."""
+    if "```" not in text:
+        return _resolved(text)
     parts = _FENCE.split(text)
     parts[::2] = [_resolved(part) for part in parts[::2]]
     return "".join(parts)
@@ -139,7 +141,10 @@ def _resolved(text: str) -> str:
         text = _TAG.sub("", _BREAK.sub("\n", text))
     if "&" in text:
         text = html.unescape(text).encode("utf-8", "replace").decode("utf-8")  # &#xD800; is no character
-    return _LIGATURE.sub(lambda found: unicodedata.normalize("NFKC", found.group()), text)
+    for ligature in _LIGATURES:
+        if ligature in text:
+            text = text.replace(ligature, unicodedata.normalize("NFKC", ligature))
+    return text
 
 
 @cache

@@ -26,6 +26,7 @@ from workbench.config import at_least, setting
 from workbench.console import note
 
 MODEL = "quality.bin"
+NGRAMS = 2  # held-out AUC .9991 between edited and other domains, .9987 with 3; a sixth faster
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Quality:
             for batch in survivors.each(["text"], only=docs, said=f"{label} examples"):
                 heads, _ = spaced(FlatText.of(batch["text"]), self.read_chars)
                 lines += [f"__label__{label} {text}\n" for text in heads]
-        classifier.train(lines, desk / MODEL)
+        classifier.train(lines, desk / MODEL, ngrams=NGRAMS)
 
     def mark(self, batch: pl.DataFrame, desk: Path) -> pl.DataFrame:
         """Add ``quality``: the probability of the positive label; null without a model."""
