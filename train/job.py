@@ -42,6 +42,7 @@ class RunSettings(ABC):
         "auto", "of the products; the weights stay fp32; auto: bf16 where the device computes in it, else fp32"
     )
     recompute: Literal["none", "full"] = setting("none", "full: keep each layer's input alone, a third more FLOPs")
+    compile: bool = setting(False, "torch.compile each layer (a minute at first); with parallel=ddp")
     tune: Literal["full", "lora", "qlora"] = setting(
         "full", "all weights; or an adapter over frozen ones; qlora: those in 4 bits, needs bitsandbytes"
     )

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from eval import parallel
 from train.job import Job, Machine, RunSettings
 from train.lora import FOLDER, add_adapter, check_tune, save_adapter
-from train.model import save_model
+from train.model import compile_layers, save_model
 from workbench import manifest
 from workbench.config import as_dict
 from workbench.console import note, progress
+from workbench.errors import ConfigError
 from workbench.files import atomic_path, read_json
 from workbench.runs import metrics, summary
 
@@ -115,6 +116,9 @@ def check_run(stage: str, settings: RunSettings) -> None:
         ConfigError: Naming the setting.
     """
     check_tune(settings.tune, settings)
+    if settings.compile and settings.parallel != "ddp":
+        found = f"compiled layers are not divided by {settings.parallel}: that was not tried"
+        raise ConfigError("compile", found, "use parallel=ddp, or leave compile out")
     if settings.parallel != "ddp" or settings.offload:
         from train.sharded import check
 
@@ -150,6 +154,8 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
     zero.tell_deepspeed()
     out, first, kind, machine = settings.out, parallel.first(), settings.parallel, Machine.of(settings)
     job = prepare(machine)
+    if settings.compile:
+        compile_layers(job.model)
 
     def begin() -> tuple[Path | None, bool]:
         done = newest_complete(out)

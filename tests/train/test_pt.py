@@ -328,6 +328,30 @@ def test_killed_in_the_middle_of_a_save(toy, whole, tmp_path, capsys):
     assert results["bits_after"] == whole[1]["bits_after"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("recompute", ["none", "full"])
+def test_compiled_layers_change_no_result(toy, whole, tmp_path, recompute):
+    from torch import nn
+
+    compiled, original = [], nn.Module.compile
+
+    def counted(layer):
+        compiled.append(layer)
+        original(layer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.Module, "compile", counted)
+        run(toy, tmp_path / "run", "steps=4", "compile=true", f"recompute={recompute}")
+    losses = series(tmp_path / "run")
+    assert len(compiled) == 2  # the layers
+    assert all(losses[n] == pytest.approx(series(whole[0])[n], abs=1e-4) for n in (1, 2))
+
+
+def test_compiled_layers_are_not_divided(toy, tmp_path):
+    with pytest.raises(ConfigError, match="compile: compiled layers are not divided by fsdp2"):
+        run(toy, tmp_path / "run", "compile=true", "parallel=fsdp2")
+
+
 def test_recomputed_activations_change_no_result(toy, whole, tmp_path, monkeypatch):
     from transformers.models.llama.modeling_llama import LlamaMLP
 
