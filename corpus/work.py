@@ -6,9 +6,8 @@ called again after an interruption.
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ def read_span(work: SpanJob) -> dict[str, Any]:
     records, unreadable, n = 0, [], 0
     skipped: list[dict[str, Any]] = []
     clock = time.process_time()
-    for chunk in _uncollected(work.reader.read(work.span)):
+    for chunk in work.reader.read(work.span):
         unreadable += [asdict(entry) for entry in chunk.unreadable]
         skipped += [asdict(entry) for entry in chunk.skipped]
         if not chunk.keys:
@@ -89,21 +88,6 @@ def read_span(work: SpanJob) -> dict[str, Any]:
     account = {"records": records, "unreadable": unreadable, "skipped": skipped}
     write_json(done, account)
     return account
-
-
-def _uncollected(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """Read chunks without the collector of cycles: it would look through a hundred thousand records for none."""
-    while True:
-        was = gc.isenabled()
-        gc.disable()
-        try:
-            chunk = next(chunks, None)
-        finally:
-            if was:
-                gc.enable()
-        if chunk is None:
-            return
-        yield chunk
 
 
 def _batch(chunk: Chunk, work: SpanJob, shard: int) -> pl.DataFrame:

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from corpus.flat import CodePoints, FlatText, Offsets
-from corpus.ngram.counts import BOS, EOS, MAX_ORDER, SPECIALS, UNICODE, UNK, Ids
-from corpus.ngram.query import Ngrams, QueryTable
+from corpus.ngram.counts import BOS, EOS, MAX_ORDER, SPECIALS, UNK, Ids
+from corpus.ngram.query import Ngrams, QueryTable, ids_by_code
 from corpus.ngram.trie import Tokens
 from workbench.compiled import compiled
 
@@ -50,8 +50,7 @@ def read_arpa(path: Path) -> QueryTable:
         raise ValueError("a token is no single character")
     first = pl.concat([*(sections[0].filter(names == name) for name in _SPELLED.values()), single])
     vocabulary = np.concatenate([np.zeros(SPECIALS, np.uint32), FlatText.of(single["tokens"]).chars])
-    ids = np.full(UNICODE, -1, np.int32)
-    ids[vocabulary[SPECIALS:]] = np.arange(SPECIALS, len(vocabulary), dtype=np.int32)
+    ids = ids_by_code(vocabulary, -1)
     blocks = [[_ngrams(first, np.arange(len(first), dtype=np.uint32)[:, None])]]
     for k, section in enumerate(sections[1:], start=2):
         tokens = np.empty((len(section), k), np.uint32)

@@ -101,8 +101,7 @@ class QueryTable:
     @cached_property
     def ids(self) -> Ids:
         """Return the id of each code point, shape (UNICODE,)."""
-        ids = np.full(UNICODE, UNK, np.int32)
-        ids[self.vocabulary[SPECIALS:]] = np.arange(SPECIALS, len(self.vocabulary), dtype=np.int32)
+        ids = ids_by_code(self.vocabulary, UNK)
         ids[list(WHITE_SPACE)] = DROPPED
         return ids
 
@@ -145,6 +144,13 @@ class QueryTable:
             raise InputError(path, f"is no query table ({error})", "delete it and run the command again") from error
 
 
+def ids_by_code(vocabulary: CodePoints, unknown: int) -> Ids:
+    """Return the id of each code point, shape (UNICODE,); ``unknown`` for what the vocabulary lacks."""
+    ids = np.full(UNICODE, unknown, np.int32)
+    ids[vocabulary[SPECIALS:]] = np.arange(SPECIALS, len(vocabulary), dtype=np.int32)
+    return ids
+
+
 @compiled
 def extended(ngram: np.uint64, token: np.uint64) -> np.uint64:
     """Return the hash of an n-gram with one more token before it."""
@@ -153,10 +159,16 @@ def extended(ngram: np.uint64, token: np.uint64) -> np.uint64:
 
 
 @compiled
+def first_place(places: Places, ngram: np.uint64) -> np.int64:
+    """Return the place where the search for a hash begins."""
+    return np.int64(((ngram | np.uint64(1)) * FACTOR) >> places.shift)
+
+
+@compiled
 def find(places: Places, ngram: np.uint64) -> int:
     """Return where a hash is, or the empty place where it would be."""
     key = ngram | np.uint64(1)  # zero is an empty place
-    at = np.int64((key * FACTOR) >> places.shift)
+    at = first_place(places, ngram)
     while places.hashes[at, 0] != key and places.hashes[at, 0] != 0:
         at = (at + 1) & (len(places.hashes) - 1)
     return int(at)
@@ -249,7 +261,7 @@ def look_up(stream: Ids, length: int, unigrams: Floats, places: Places, order: i
                 i = still[j]
                 hashes[i] = extended(hashes[i], np.uint64(stream[begin + i - k]))
                 still[m] = i
-                at[m] = np.int64(((hashes[i] | np.uint64(1)) * FACTOR) >> places.shift)
+                at[m] = first_place(places, hashes[i])
                 m += extends[i] >= k
             for j in range(m):
                 touched += places.hashes[at[j], 0]  # nothing waits for it: these loads are under way together
