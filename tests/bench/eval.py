@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,26 +46,29 @@ def questions(name: str) -> list[Question]:
     ]
 
 
-def fresh(texts: list[str], folder: Path) -> tuple[Any, Any]:
-    """Return a 20M Llama that has learned nothing, and a tokenizer learned from texts."""
+BODY = {
+    "hidden_size": 384,
+    "intermediate_size": 1024,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 3,
+}  # 20M parameters with 16,000 pieces
+
+
+def fresh(
+    texts: list[str], folder: Path, pieces_wanted: int = 16_000, body: Mapping[str, int] = BODY
+) -> tuple[Any, Any]:
+    """Return a Llama that has learned nothing, and a byte-level tokenizer learned from texts."""
     from tokenizers import ByteLevelBPETokenizer
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     pieces = ByteLevelBPETokenizer()
-    pieces.train_from_iterator(texts, vocab_size=16_000, special_tokens=["<s>", "</s>"])
+    pieces.train_from_iterator(texts, vocab_size=pieces_wanted, special_tokens=["<s>", "</s>"], show_progress=False)
     pieces.save(str(folder / "tokenizer.json"))
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(folder / "tokenizer.json"), bos_token="<s>", eos_token="</s>", pad_token="</s>"
     )
-    config = LlamaConfig(
-        vocab_size=16_000,
-        hidden_size=384,
-        intermediate_size=1024,
-        num_hidden_layers=8,
-        num_attention_heads=6,
-        num_key_value_heads=3,
-        max_position_embeddings=8192,
-    )
+    config = LlamaConfig(vocab_size=pieces_wanted, max_position_embeddings=8192, **body)
     return LlamaForCausalLM(config).eval(), tokenizer
 
 

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from workbench.console import note, table
 
+from .eval import fresh
+
 DATA = Path(__file__).resolve().parents[3] / "shared" / "benchmarks"
 RUNS = 3
 CPU = """
@@ -52,27 +54,14 @@ def seconds(code: str, *words: str) -> float:
     return float(done.stdout.split("\n")[-1])
 
 
+BODY = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
 def make_model(folder: Path) -> None:
     """Write a Llama of two layers, and a tokenizer of bytes."""
-    from tokenizers import ByteLevelBPETokenizer
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
     folder.mkdir()
-    pieces = ByteLevelBPETokenizer()
-    pieces.train_from_iterator([], vocab_size=258, special_tokens=["<s>", "</s>"], show_progress=False)
-    pieces.save(str(folder / "tokenizer.json"))
-    PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"), bos_token="<s>", eos_token="</s>", pad_token="</s>"
-    ).save_pretrained(folder)
-    config = LlamaConfig(
-        vocab_size=258,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=8192,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    for part in fresh([], folder, 258, BODY):
+        part.save_pretrained(folder)
 
 
 def main() -> None:
