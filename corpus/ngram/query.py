@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +31,7 @@ from workbench.compiled import compiled
 from workbench.errors import InputError
 from workbench.files import atomic_path
 
+SUFFIX = ".ngrams"  # of a file that ``QueryTable.save`` writes
 DROPPED = -1  # the id of what is no token
 MOST_FILLED = 0.4  # of the table: above, look-ups that collide cost more than memory
 BLOCK = 1024  # tokens looked up at a time: what they touch fits the second-level cache
@@ -121,14 +121,14 @@ class QueryTable:
         return scores, counts
 
     def save(self, path: Path) -> None:
-        """Write the model (numpy's npz, without pickle), complete or not at all.
+        """Write the model, complete or not at all: numpy's npy four times (npz would sum 130 MB up with a CRC).
 
         Raises:
             OutputError: If it cannot be written.
         """
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            parts = {name: getattr(self, name) for name in ("vocabulary", "unigrams", "hashes")}
-            np.savez(file, order=np.array(self.order), **parts)
+            for part in (np.array(self.order), self.vocabulary, self.unigrams, self.hashes):
+                np.save(file, part, allow_pickle=False)
 
     @classmethod
     def load(cls, path: Path) -> QueryTable:
@@ -138,9 +138,10 @@ class QueryTable:
             InputError: If the file is not one.
         """
         try:
-            with np.load(path, allow_pickle=False) as parts:
-                return cls(int(parts["order"]), parts["vocabulary"], parts["unigrams"], parts["hashes"])
-        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
+            with path.open("rb") as file:
+                order, vocabulary, unigrams, hashes = (np.load(file, allow_pickle=False) for _ in range(4))
+            return cls(int(order), vocabulary, unigrams, hashes)
+        except (OSError, ValueError, EOFError) as error:
             raise InputError(path, f"is no query table ({error})", "delete it and run the command again") from error
 
 
@@ -159,19 +160,19 @@ def extended(ngram: np.uint64, token: np.uint64) -> np.uint64:
 
 
 @compiled
-def first_place(places: Places, ngram: np.uint64) -> np.int64:
-    """Return the place where the search for a hash begins."""
-    return np.int64(((ngram | np.uint64(1)) * FACTOR) >> places.shift)
+def first_place(places: Places, ngram: np.uint64) -> np.uint64:
+    """Return the place where the search for a hash begins; unsigned, for a sign would be looked at with each load."""
+    return ((ngram | np.uint64(1)) * FACTOR) >> places.shift
 
 
 @compiled
-def find(places: Places, ngram: np.uint64) -> int:
+def find(places: Places, ngram: np.uint64) -> np.uint64:
     """Return where a hash is, or the empty place where it would be."""
     key = ngram | np.uint64(1)  # zero is an empty place
     at = first_place(places, ngram)
     while places.hashes[at, 0] != key and places.hashes[at, 0] != 0:
-        at = (at + 1) & (len(places.hashes) - 1)
-    return int(at)
+        at = (at + np.uint64(1)) & np.uint64(len(places.hashes) - 1)
+    return at
 
 
 @compiled
@@ -236,7 +237,7 @@ def look_up(stream: Ids, length: int, unigrams: Floats, places: Places, order: i
     For each token of a block: ``matched``, the length of the longest n-gram of the model that ends with it, and its
     probability; the backoffs of all that end with it; and ``extends``, the length of the longest that is a context.
     """
-    hashes, at = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.int64)
+    hashes, at = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.uint64)
     still = np.empty(BLOCK, np.int64)  # the tokens that a longer n-gram may end with
     probability, matched = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.int64)
     backoffs, extends = (

@@ -10,7 +10,7 @@ import numpy as np
 
 from corpus.flat import FlatText, Offsets
 from corpus.ngram.arpa_reader import read_arpa
-from corpus.ngram.query import QueryTable
+from corpus.ngram.query import SUFFIX, QueryTable
 from corpus.ngram.smoothing import Floats
 from corpus.spacing import spaced_bytes
 from workbench.errors import InputError
@@ -43,13 +43,13 @@ class KenLM:
 
 @lru_cache(maxsize=2)
 def load_scorer(path: str) -> Scorer:
-    """Return the model of a file: a query table (``.npz``), an ARPA file, KenLM's binary.
+    """Return the model of a file: a query table (``.ngrams``), an ARPA file, KenLM's binary.
 
     Raises:
         InputError: If the file is not there or is no model.
     """
     file = Path(path)
-    if file.suffix == ".npz":
+    if file.suffix == SUFFIX:
         return QueryTable.load(file)
     if file.is_file() and file.stat().st_size:
         try:

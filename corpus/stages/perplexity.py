@@ -20,13 +20,14 @@ import numpy as np
 import polars as pl
 
 from corpus.flat import FlatText
+from corpus.ngram.query import SUFFIX
 from corpus.ngram.scorer import load_scorer
 from corpus.sampling import half_of, sample
 from corpus.stages.base import Survivors
 from workbench.config import at_least, setting
 from workbench.console import note
 
-TABLE = "reference-{}.npz"
+TABLE = f"reference-{{}}{SUFFIX}"
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ def test_scores_are_kenlms_to_the_last_bit(tmp_path: Path, order: int, prune: tu
     scores, counts = table.score(flat(texts))
     assert scores.tolist() == by_kenlm(tmp_path / "m.arpa", texts)
     assert counts.tolist() == [len(spaced(text).split()) for text in texts]
-    table.save(tmp_path / "m.npz")
-    for again in (load_scorer(str(tmp_path / "m.npz")), read_arpa(tmp_path / "m.arpa")):
+    table.save(tmp_path / "m.ngrams")
+    for again in (load_scorer(str(tmp_path / "m.ngrams")), read_arpa(tmp_path / "m.arpa")):
         assert isinstance(again, QueryTable)
         assert again.score(flat(texts))[0].tolist() == scores.tolist()
 
@@ -94,7 +94,7 @@ def test_what_the_table_cannot_hold_is_scored_by_kenlm(tmp_path: Path) -> None:
 
 
 def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:
-    for name, content in (("a.npz", b"PK no"), ("b.npz", b"")):
+    for name, content in (("a.ngrams", b"PK no"), ("b.ngrams", b"")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match="no query table"):
             load_scorer(str(tmp_path / name))
