@@ -6,8 +6,11 @@ Cost: beyond importing torch and lm-eval, the weights' bytes from disk and 0.2 s
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,22 @@ def see_tokenizer(folder: Path) -> Path:
     return inner
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Within it the garbage collector sleeps: torch's modules and the items all stay, and looking through them costs.
+
+    Measured: 0.35 of 3.3 CPU-seconds from the command to the first request.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@uncollected()
 def open_lm(folder: Path, *, backend: str = "hf", batch: int = 16, device: str | None = None) -> Any:
     """Return the model of a folder behind lm-eval's interface.
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from eval.models import FAMILIES
-from workbench.errors import InputError
 from workbench.files import read_json
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -113,6 +112,8 @@ def read_config(folder: Path) -> DecoderConfig | None:
 def _theta(stated: Mapping[str, Any]) -> float | None:
     """Return the base of an unscaled rotation of whole heads, in transformers' newer or older form."""
     rope = stated.get("rope_parameters") or {"rope_type": "default", "rope_theta": stated.get("rope_theta")}
+    if not isinstance(rope, dict):
+        return None
     scaled = stated.get("rope_scaling") or stated.get("partial_rotary_factor") or not set(rope) <= ROPE
     whole = rope.get("rope_type") == "default" and rope.get("partial_rotary_factor") in (None, 1.0)
     theta = rope.get("rope_theta")
@@ -140,11 +141,8 @@ def _ends(folder: Path, stated: Mapping[str, Any]) -> tuple[int, ...] | None:
     """Return the ids that end a text by the model's settings of generation, else by its config; None if none says."""
     path = folder / "generation_config.json"
     try:
-        source: Mapping[str, Any] = read_json(path) if path.is_file() else stated
-    except InputError:
+        named = read_json(path).get("eos_token_id") if path.is_file() else stated["eos_token_id"]
+    except (OSError, ValueError, LookupError, AttributeError):
         return None
-    if path.is_file() is False and "eos_token_id" not in stated:
-        return None
-    named = source.get("eos_token_id")
     found = named if isinstance(named, list) else [] if named is None else [named]
     return tuple(found) if all(isinstance(one, int) for one in found) else None
