@@ -2,7 +2,7 @@
 
 So every id is predicted, from what its window holds before it. Windows of a like length go through the model together,
 padded on the right, where what is before cannot see it. In memory are the windows of one reading-ahead and one text.
-Cost: one forward pass over the ids, and a padding of 2 to 5 % of them.
+Cost: one forward pass over the ids, and a padding of 1.6 % of them (800 documents as WuDao's).
 """
 
 from __future__ import annotations
