@@ -31,6 +31,7 @@ class Decoder:
     config: DecoderConfig
     weights: Mapping[str, torch.Tensor]
     frequencies: torch.Tensor  # of the rotary embedding, shape (head width / 2,)
+    amplitude: float  # by which its cosines and sines are multiplied
 
     @property
     def generation_config(self) -> DecoderConfig:
@@ -87,7 +88,7 @@ class Decoder:
     def _turn(self, positions: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         """Return cosines and sines of the rotary embedding, shape (1, 1, rows, head width)."""
         angles = (positions[..., None].float() * self.frequencies).repeat(1, 1, 2)[:, None]
-        return angles.cos().to(dtype), angles.sin().to(dtype)
+        return (angles.cos() * self.amplitude).to(dtype), (angles.sin() * self.amplitude).to(dtype)
 
     def _norm(self, name: str, rows: torch.Tensor) -> torch.Tensor:
         wide = rows.float()
@@ -126,9 +127,9 @@ def open_decoder(folder: Path, device: str | torch.device | None = None) -> Deco
         return None
     dtype = getattr(torch, config.dtype) if config.dtype else dtypes.pop()
     where = device or default_device()
-    exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float) / config.head_dim
+    frequencies, amplitude = _rotation(config)
     placed = {name: tensor.to(where, dtype) for name, tensor in weights.items()}
-    return Decoder(config, placed, (1.0 / (config.rope_theta**exponents)).to(where))
+    return Decoder(config, placed, frequencies.to(where), amplitude)
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -144,3 +145,20 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
         return {name: files[file][name] for name, file in index.items()}
     except (SafetensorError, OSError, ValueError, LookupError, AttributeError, TypeError):
         return {}
+
+
+def _rotation(config: DecoderConfig) -> tuple[torch.Tensor, float]:
+    """Return the frequencies of the rotary embedding and its amplitude; scaled ones are transformers' own."""
+    import torch
+
+    rope = config.rope_parameters
+    if rope["rope_type"] == "default":
+        exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float) / config.head_dim
+        return 1.0 / (rope["rope_theta"] ** exponents), 1.0
+    from transformers import PreTrainedConfig
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    read = ("hidden_size", "num_attention_heads", "head_dim", "max_position_embeddings")
+    asked = PreTrainedConfig(rope_parameters=dict(rope), **{name: getattr(config, name) for name in read})
+    found, amplitude = ROPE_INIT_FUNCTIONS[rope["rope_type"]](asked, torch.device("cpu"))
+    return found, float(amplitude)

@@ -2,7 +2,7 @@
 
 Nothing is guessed: a key that transformers would fill in by a family's default has to be stated, else the model is left
 to transformers (``read_config`` returns None). So is all that ``eval.decoder`` does not compute: a window, another
-activation, a scaled rotation, quantised weights.
+activation, a rotation that changes with the length, quantised weights.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ SIZES = (
     "max_position_embeddings",
 )
 MUST_STATE = {"mistral": "sliding_window", "qwen3": "head_dim"}  # defaults that are a family's own
-ROPE = {"rope_type", "rope_theta", "partial_rotary_factor"}
+_ORIGINAL = "original_max_position_embeddings"
+ROTATIONS = {  # what each type of rotary embedding must state
+    "default": set[str](),
+    "linear": {"factor"},
+    "yarn": {"factor", _ORIGINAL},
+    "llama3": {"factor", "low_freq_factor", "high_freq_factor", _ORIGINAL},
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class DecoderConfig:
     max_position_embeddings: int
     head_dim: int
     rms_norm_eps: float
-    rope_theta: float
+    rope_parameters: Mapping[str, Any]
     tie_word_embeddings: bool
     biased: frozenset[str]  # products with a bias
     dtype: str | None  # of the weights; None: as they are
@@ -80,7 +86,7 @@ def read_config(folder: Path) -> DecoderConfig | None:
         folder: Of ``eval.models.model_folder``.
     """
     stated = read_json(folder / "config.json")
-    family, theta = stated.get("model_type"), _theta(stated)
+    family, rope = stated.get("model_type"), _rope(stated)
     numbers = {name: stated.get(name) for name in SIZES}
     plain = (
         family in FAMILIES
@@ -94,13 +100,13 @@ def read_config(folder: Path) -> DecoderConfig | None:
     )
     dtype = stated.get("dtype", stated.get("torch_dtype"))
     ends = _ends(folder, stated)
-    if not plain or theta is None or ends is None or dtype not in (*PRECISIONS, None):
+    if not plain or rope is None or ends is None or dtype not in (*PRECISIONS, None):
         return None
     return DecoderConfig(
         model_type=family,
         head_dim=stated.get("head_dim") or numbers["hidden_size"] // numbers["num_attention_heads"],
         rms_norm_eps=stated["rms_norm_eps"],
-        rope_theta=theta,
+        rope_parameters=rope,
         tie_word_embeddings=stated["tie_word_embeddings"],
         biased=_biased(family, stated),
         dtype=dtype,
@@ -109,15 +115,17 @@ def read_config(folder: Path) -> DecoderConfig | None:
     )
 
 
-def _theta(stated: Mapping[str, Any]) -> float | None:
-    """Return the base of an unscaled rotation of whole heads, in transformers' newer or older form."""
-    rope = stated.get("rope_parameters") or {"rope_type": "default", "rope_theta": stated.get("rope_theta")}
-    if not isinstance(rope, dict):
+def _rope(stated: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the rotary embedding, stated in transformers' newer or older form; None if it is not one of ours."""
+    found = stated.get("rope_parameters", stated.get("rope_scaling")) or {"rope_type": "default"}
+    if not isinstance(found, dict) or _ORIGINAL in stated:
         return None
-    scaled = stated.get("rope_scaling") or stated.get("partial_rotary_factor") or not set(rope) <= ROPE
-    whole = rope.get("rope_type") == "default" and rope.get("partial_rotary_factor") in (None, 1.0)
-    theta = rope.get("rope_theta")
-    return float(theta) if whole and not scaled and isinstance(theta, int | float) else None
+    rope = {"rope_type": found.get("type"), "rope_theta": stated.get("rope_theta"), **found}
+    if rope["rope_type"] not in ROTATIONS:
+        return None
+    whole = rope.get("partial_rotary_factor", stated.get("partial_rotary_factor")) in (None, 1.0)
+    full = all(isinstance(rope.get(name), int | float) for name in ("rope_theta", *ROTATIONS[rope["rope_type"]]))
+    return rope if whole and full else None
 
 
 def _windowed(stated: Mapping[str, Any]) -> bool:
