@@ -132,7 +132,8 @@ def test_bad_input_is_one_line(built, saved, toy, tmp_path):
 
     made = make_corpus(tmp_path / "damaged", files=2)
     (made / "kept/bucket=head/part-00000.parquet").write_bytes(b"damaged")
-    (made / "kept/bucket=tail/part-00001.parquet").unlink()
+    gone = make_corpus(tmp_path / "gone", files=2)
+    (gone / "kept/bucket=tail/part-00001.parquet").unlink()
     (tmp_path / "folder").mkdir()
     bare = make_corpus(tmp_path / "bare", files=0)
     for call, kind, said in (
@@ -141,6 +142,7 @@ def test_bad_input_is_one_line(built, saved, toy, tmp_path):
         (lambda: bits("--corpus", str(toy / "tokens")), InputError, "is a tokens, not a corpus"),
         (lambda: bits("--corpus", str(bare)), InputError, "has no kept documents"),
         (lambda: bits("--corpus", str(made)), InputError, "is not a part of a corpus"),
+        (lambda: bits("--corpus", str(gone)), InputError, "part-00001.parquet: is missing; build the corpus again"),
         (lambda: bits("--corpus", str(made), "--documents", "21"), InputError, "is not a part of a corpus"),
         (lambda: bits("--corpus", str(built), "--documents", "0"), ConfigError, "--documents: 0 is below 1"),
         (lambda: bits("--corpus", str(built), "--sequences", "1"), ConfigError, "counts what --tokens names"),
