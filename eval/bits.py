@@ -13,13 +13,11 @@ Cost: one forward pass; logits are made ``CHUNK`` rows at a time, so memory stay
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from eval.packing import IGNORED, Masked, batch, masked_batch
@@ -224,54 +222,3 @@ class _Pieces:
             self.table = {name: table.column(name).to_numpy(zero_copy_only=False) for name in columns}
             self.shard = shard
         return int(np.searchsorted(self.table["start"], row * self.shards.seq_len)), self.table
-
-
-def bits_of_texts(
-    model: Any, tokenizer: Path, texts: Iterable[str], *, window: int = 512, precision: str = "fp32"
-) -> Bits:
-    """Score raw texts, each on its own: bos, its ids, eos, in windows that overlap by one id, so every id is predicted.
-
-    Args:
-        model: A causal language model.
-        tokenizer: A folder with ``tokenizer.model``, or a byte-level ``tokenizer.json``.
-        texts: The texts.
-        window: Ids in a window: what the model sees at most.
-        precision: ``bf16`` or ``fp32``.
-
-    Raises:
-        InputError: If the folder has no vocabulary, or its ids go beyond the model's embedding.
-    """
-    import torch
-
-    encode, size = _encoder(tokenizer)
-    rows = model.get_input_embeddings().num_embeddings
-    if size > rows:
-        found = f"has {size:,} pieces, the model's embedding {rows:,} rows"
-        raise InputError(tokenizer, found, "use the model's own tokenizer")
-    out = NOTHING
-    for text in texts:
-        ids: Sequence[int] = encode(text)
-        cost = 0.0
-        for low in range(0, len(ids) - 1, window - 1):
-            part = torch.tensor([ids[low : low + window]])
-            positions = torch.arange(part.shape[1])[None]
-            inputs = {"input_ids": part, "position_ids": positions, "labels": part}
-            cost += float(nats(model, inputs, precision).double().sum()) / math.log(2)
-        out += Bits(cost, len(text.encode()), len(ids) - 1)
-    return out
-
-
-def _encoder(tokenizer: Path) -> tuple[Callable[[str], list[int]], int]:
-    """Return how a text becomes ids, what begins and ends it included, and how many ids there are."""
-    from tokenizer.model import vocabulary_file
-    from tokenizer.open import load_encoder
-
-    path = vocabulary_file(tokenizer)
-    if path.suffix == ".model":  # the reference itself, for any model it reads
-        from sentencepiece import SentencePieceProcessor
-
-        pieces = SentencePieceProcessor(model_file=str(path))
-        return lambda text: [pieces.bos_id(), *pieces.encode(text), pieces.eos_id()], int(pieces.vocab_size())
-    encoder = load_encoder(path)
-    first = encoder.eos_id if encoder.bos_id is None else encoder.bos_id  # what a text stands behind
-    return lambda text: [first, *encoder.encode(pl.Series([text])).ids.tolist(), encoder.eos_id], encoder.vocab_size

@@ -261,7 +261,7 @@ def _text(tokenizer: Any, slot: _Slot, *, whole: bool = False) -> str:
 def _end_ids(model: Any, tokenizer: Any) -> set[int]:
     """Return the ids that end a text: the tokenizer's, and those of the model's generation settings."""
     named = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    found = named if isinstance(named, list) else [named]
+    found = named if isinstance(named, list | tuple) else [named]
     return {int(one) for one in (*found, tokenizer.eos_token_id) if one is not None}
 
 

@@ -14,7 +14,8 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from eval.forward import PACK, PACK_ELSEWHERE, run, shares
+from eval.forward import PACK, PACK_ELSEWHERE, run
+from eval.models import shares
 from eval.prefixes import Node, tree
 from workbench.errors import MissingPackage
 
@@ -38,7 +39,7 @@ def hflm(model: Any, tokenizer: Any, *, batch: int = 8, shared: bool = True) -> 
     Raises:
         MissingPackage: If lm-eval is not installed.
     """
-    kind = shared_prefix_lm() if shared and shares(model) else _base()
+    kind = shared_prefix_lm() if shared and shares(model.config) else _base()
     logger = logging.getLogger("lm_eval.models.huggingface")
     level = logger.level
     logger.setLevel(logging.ERROR)  # it warns that a model object was passed, which is meant

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 # Decoders whose logits are lm_head(last hidden state) and nothing else, and that keep packed documents apart.
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+LENGTH_DEPENDENT = ("dynamic", "longrope")  # rotary embeddings that change with the sequence's whole length
+
+
+def shares(config: Any) -> bool:
+    """Return whether a model can be run over a tree of prompts: a known family, and every token sees all before it."""
+    windowed = getattr(config, "sliding_window", None) is not None
+    layers = getattr(config, "layer_types", None) or ()
+    turning = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+    if config.model_type not in FAMILIES or windowed or turning in LENGTH_DEPENDENT:
+        return False
+    return all(kind == "full_attention" for kind in layers)
 
 
 def model_folder(folder: Path) -> Path:

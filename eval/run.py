@@ -22,7 +22,7 @@ from typing import Any
 
 from eval.answer import Drawing, answer
 from eval.answered import append, cached, collect, own_file
-from eval.backend import open_lm, quiet, see_tokenizer
+from eval.backend import open_lm, quiet, see_tokenizer, uncollected
 from eval.parallel import Ranks, by_first, join_ranks, wait
 from eval.plan import Planned, plan, portions
 from eval.samples import Sample, line_of
@@ -80,17 +80,18 @@ def evaluate(settings: RunSettings) -> dict[str, Any]:
         UserError: For whatever the user can mend: files, settings, a damaged cache.
     """
     quiet()
-    tasks = chosen(settings)
-    shelf = Shelf()
-    jobs = [prepare(task, settings, shelf, alone=len(tasks) == 1) for task in tasks]
-    model = see_tokenizer(settings.model)
-    _see_sandbox(jobs, settings)
-    ranks = join_ranks()
-    with ThreadPoolExecutor(1) as pool:
-        hashing = pool.submit(lambda: [manifest.describe_file(path, model) for path in _model_files(model)])
-        import lm_eval.api.instance  # noqa: F401 - the second it takes passes while the weights are hashed
+    with uncollected():
+        tasks = chosen(settings)
+        shelf = Shelf()
+        jobs = [prepare(task, settings, shelf, alone=len(tasks) == 1) for task in tasks]
+        model = see_tokenizer(settings.model)
+        _see_sandbox(jobs, settings)
+        with ThreadPoolExecutor(1) as pool:
+            hashing = pool.submit(lambda: [manifest.describe_file(path, model) for path in _model_files(model)])
+            import lm_eval.api.instance  # noqa: F401 - the second it takes passes while the weights are hashed
 
-        weights = hashing.result()
+            weights = hashing.result()
+    ranks = join_ranks()
     config = _config(settings, jobs)
     inputs = [*weights, *_unique(file for job in jobs for file in job.loaded.files)]
     mark = manifest.fingerprint(KIND, config, inputs)

@@ -6,8 +6,9 @@ import torch
 from sentencepiece import SentencePieceProcessor
 
 from eval import bits as module
-from eval.bits import Bits, Part, bits_of_shards, bits_of_texts, by, choose, total
+from eval.bits import Bits, Part, bits_of_shards, by, choose, total
 from eval.cli import command
+from eval.text_bits import bits_of_texts
 from tests.train.test_data import tiny
 from tests.train.toy import make_tokenizer, make_tokens
 from tokenizer.shards import TokenShards
@@ -155,7 +156,9 @@ def test_bad_input_is_one_line(toy, saved, tmp_path, held_out):
     (tmp_path / "bert").mkdir()
     (tmp_path / "bert/config.json").write_text('{"model_type": "bert"}')
     for call, kind, said in (
-        (bits, ConfigError, "needs --tokens or --text"),
+        (bits, ConfigError, "needs --tokens, --corpus or --text"),
+        (lambda: bits(*tokens, "--text", "a.txt"), ConfigError, "needs --tokens, --corpus or --text"),
+        (lambda: bits("--text", "a.txt", "--sequences", "3"), ConfigError, "counts what --tokens names, not --text"),
         (lambda: bits(*tokens, "--sequences", "0"), ConfigError, "--sequences: 0 is below 1"),
         (lambda: bits("--tokens", str(other)), InputError, "packed with another tokenizer"),
         (lambda: bits("--tokens", "nowhere"), InputError, "no such folder"),

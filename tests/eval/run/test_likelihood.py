@@ -7,8 +7,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from eval.forward import explicit, part, shares
+from eval.forward import explicit, part
 from eval.likelihood import hflm, score
+from eval.models import shares
 from eval.prefixes import MIN_SHARED, common, tree
 
 
@@ -119,13 +120,13 @@ def test_attention_over_a_part_by_the_kernel_and_in_plain_products(causal):
 
 
 def test_a_window_and_a_rotation_by_length_are_left_to_hflm(model, monkeypatch):
-    assert shares(model)
+    assert shares(model.config)
     with monkeypatch.context() as patch:
         patch.setitem(model.config.rope_parameters, "rope_type", "dynamic")
-        assert not shares(model)
+        assert not shares(model.config)
     model.config.sliding_window = 64
     try:
-        assert not shares(model)
+        assert not shares(model.config)
     finally:
         del model.config.sliding_window
 
