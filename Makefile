@@ -30,7 +30,7 @@ check: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/dev
+bench: $(VENV)/dev $(VENV)/bench
 	$(BIN)/python -m tests.bench
 
 # Experiments rather than speeds, each some 20 minutes on one core; ARGS='--hidden 512 …' for a larger one.
@@ -45,7 +45,7 @@ bench-replay: $(VENV)/dev
 	$(BIN)/python -m tests.bench.replay $(ARGS)
 
 # An extra of pyproject.toml, installed once; its mark is older than pyproject.toml when that has changed.
-$(VENV)/demo $(VENV)/dev: $(VENV)/%: pyproject.toml | $(BIN)/python
+$(VENV)/demo $(VENV)/dev $(VENV)/bench: $(VENV)/%: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@
 
