@@ -84,14 +84,13 @@ def _engines(folder: Path) -> dict[str, Engine]:
         theirs = tokie.Tokenizer.from_json(str(folder / "tokenizer.json"))
         engines["tokie"] = (lambda _, strings: theirs.encode_batch_flat(strings), lambda out: out[0][out[0] != BOS])
     if importlib.util.find_spec("gigatoken"):
+        import awkward
         import gigatoken
 
         giga = gigatoken.Tokenizer.from_sentencepiece(str(folder / "tokenizer.model"))
 
         def flat(out: Any) -> np.ndarray[Any, Any]:
-            if isinstance(out, list):
-                return np.concatenate([np.asarray(one, np.uint32) for one in out])
-            return np.asarray(out.content if hasattr(out, "content") else out.to_numpy())
+            return np.asarray(awkward.to_numpy(awkward.flatten(out)))
 
         engines["gigatoken"] = (lambda _, strings: giga.encode_batch(strings), flat)
     return engines
