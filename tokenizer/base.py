@@ -74,6 +74,21 @@ def find_base(word: str) -> Base:
     return Base(str(path), path, sha256_file(path))
 
 
+def find_model(word: str) -> Path:
+    """Return the model that a word names: a tokenizer folder's, a file, llama or mistral.
+
+    Raises:
+        InputError: If there is none.
+    """
+    path = Path(word)
+    if not path.is_dir():
+        return find_base(word).path
+    for name in ("tokenizer.model", "tokenizer.json"):
+        if (path / name).is_file():
+            return path / name
+    raise InputError(path, "holds no tokenizer.model and no tokenizer.json", "name a tokenizer folder")
+
+
 def mistral() -> Path:
     """Return Mistral's 32,000-piece model in the installed package, verified."""
     found = importlib.util.find_spec("mistral_common")

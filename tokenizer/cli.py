@@ -218,8 +218,9 @@ def _embed(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from tokenizer.check import as_report, check, judge, print_findings, read_text
-    from tokenizer.fertility import find_model
+    from tokenizer.base import find_model
+    from tokenizer.check import check
+    from tokenizer.verdict import as_report, judge, print_findings, read_text
     from workbench.console import emit_json
 
     texts = {str(path): read_text(path) for path in arguments.text}
@@ -237,10 +238,10 @@ def _check(arguments: argparse.Namespace) -> int:
 def _compare(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from tokenizer.check import read_text
     from tokenizer.fertility import fertility, print_comparison
     from tokenizer.passage import page
     from tokenizer.peers import find_vocabulary
+    from tokenizer.verdict import read_text
     from workbench.console import emit_json
     from workbench.files import make_folder, write_text
 

@@ -12,16 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenizer.base import find_base
 from tokenizer.peers import Vocabulary
 from tokenizer.vocabularies import HANZI_BLOCKS
 from workbench.console import table
-from workbench.errors import InputError
 
 HANZI_RUN = re.compile("[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in HANZI_BLOCKS) + "]+")
 BUDGET_TOKENS = 125_000_000_000
@@ -41,20 +38,6 @@ class Fertility:
     tokens_per_hanzi: float | None  # None if the text has no hanzi
     restored: float
     budget_characters: float  # what 125B tokens are
-
-
-def find_model(word: str) -> Path:
-    """Return the model that a word names: a tokenizer folder, a file, llama or mistral.
-
-    Raises:
-        InputError: If there is none.
-    """
-    path = Path(word)
-    if path.is_dir():
-        if not (path / "tokenizer.model").is_file():
-            raise InputError(path, "holds no tokenizer.model", "name a tokenizer folder")
-        return path / "tokenizer.model"
-    return find_base(word).path
 
 
 def fertility(text_name: str, name: str, vocabulary: Vocabulary, text: str) -> Fertility:

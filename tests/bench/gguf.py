@@ -23,7 +23,7 @@ from typing import Any
 
 from sentencepiece import SentencePieceProcessor
 
-from tokenizer.check import HARD, read_text
+from tokenizer.verdict import HARD, read_text
 from workbench.console import table
 from workbench.files import read_json
 

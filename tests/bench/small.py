@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 import xxhash
 
-from eval.bits import NOTHING, bits_of_shards
+from eval.bits import NOTHING, bits_of_shards, by
 from tokenizer.pack import PackSettings, pack
 from tokenizer.shards import TokenShards
 from workbench import manifest
@@ -165,7 +165,7 @@ def bits(model: Any, held_out: TokenShards) -> dict[str, float]:
 
     precision = "bf16" if computes_in_bf16(torch.device("cpu")) else "fp32"
     found = bits_of_shards(model, held_out, batch_size=EVAL_BATCH, precision=precision)
-    out = {source: one.per_byte for (source, _), one in sorted(found.items())}
+    out = {source: one.per_byte for source, one in sorted(by(found, "source").items())}
     return {**out, "all": sum(found.values(), NOTHING).per_byte}
 
 

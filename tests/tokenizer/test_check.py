@@ -4,8 +4,9 @@ import shutil
 import pytest
 
 from tests.tokenizer.conftest import SENTENCES, train_model
-from tokenizer.check import BROKEN, HARD, Finding, check, compare_loaders, cut, judge, read_text
+from tokenizer.check import check, compare_loaders
 from tokenizer.cli import command
+from tokenizer.verdict import BROKEN, HARD, Finding, cut, judge, read_text
 from workbench.errors import GateFailed, InputError
 
 TEXT = "\n".join([*SENTENCES, "  leading\r", "\ttab", "", "😀𠮷 and <s> </s> <human>", "砚"])
@@ -62,7 +63,7 @@ def test_a_decoder_that_hides_broken_bytes_is_found(extended, tmp_path):
 
 
 def test_without_transformers_three_loaders_are_compared(extended, monkeypatch):
-    monkeypatch.setattr("tokenizer.check._transformers", lambda: None)
+    monkeypatch.setattr("tokenizer.check.installed_transformers", lambda: None)
     assert len(compare_loaders(extended, TEXT)) == 3
 
 

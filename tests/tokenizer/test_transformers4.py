@@ -13,7 +13,7 @@ import pytest
 from sentencepiece import SentencePieceProcessor
 
 from tests.tokenizer.conftest import SENTENCES
-from tokenizer.check import HARD
+from tokenizer.verdict import HARD
 
 PROGRAM = """
 import json, sys
