@@ -26,7 +26,7 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; } h3 { fo
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .7rem; text-align: right; white-space: nowrap; }
 th { white-space: normal; vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 12rem; }
 .passage { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; line-height: 1.9; }
 .passage span { border-radius: 3px; padding: 1px 0; }
 .t0 { background: var(--t0); } .t1 { background: var(--t1); } .t2 { background: var(--t2); }
