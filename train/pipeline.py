@@ -202,7 +202,7 @@ def run_pipeline(plan: Pipeline, *, overwrite: bool = False) -> dict[str, Any]:
         UserError: As the stages do.
         KeyboardInterrupt: If a signal stopped a stage; the same command goes on there.
     """
-    from train.lora import merge
+    from eval.merge import merge
 
     settings, record = plan.loaded.value, make_record(plan)
     for step in plan.steps:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from eval import parallel
 from eval.models import weights_inputs
+from eval.scorer import check_reward
 from tokenizer.chat.window import tell
 from tokenizer.dialogues import files_of
 from tokenizer.open import check_carried
@@ -31,7 +32,7 @@ from tokenizer.shards import TokenShards
 from train.checkpoint import CheckpointSettings
 from train.instruct import TemplateName
 from train.job import precision_on
-from train.lora import LoraSettings, add_adapter, check_reward, check_tune, place
+from train.lora import LoraSettings, add_adapter, check_tune, place
 from train.model import TOKENS_BY, ModelSettings
 from train.schedule import OptimSettings
 from train.stage import claimed, interrupted, write_run
@@ -204,13 +205,12 @@ def _inputs(settings: PpoSettings) -> list[dict[str, Any]]:
 def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     from transformers import set_seed
 
+    from eval import value_head
     from eval.draw import Vllm
-    from eval.models import default_device, load_model, load_tokenizer, model_folder
+    from eval.models import default_device, load_model, load_tokenizer, model_folder, tell_deepspeed
     from eval.scorer import make_reward
-    from train import value_head
     from train.ppo_batch import Models
     from train.ppo_trainer import Ppo
-    from train.zero import tell_deepspeed
 
     tell_deepspeed()
     first, device = parallel.first(), default_device()
@@ -260,7 +260,7 @@ def _close(
     stage: str, settings: PpoSettings, models: Models, tokenizer: Path, template: str | None, about: dict[str, Any]
 ) -> dict[str, Any]:
     """Draw the curves, write the final model, and return the results."""
-    from train import value_head
+    from eval import value_head
 
     rows = metrics.read(settings.out)
     start, last, tail = rows[0], rows[-1], rows[-min(LAST_STEPS, -(-len(rows) // 3)) :]  # of a short run, a third

@@ -20,10 +20,10 @@ from eval import parallel
 from eval.draw import Vllm, by_length, draw_answers
 from eval.rollout import Scored, score_answers
 from eval.scorer import Reward
+from eval.value_head import ValueHead
 from tokenizer.prompts import Prompt
 from train import ppo_math
 from train.data import Order
-from train.value_head import ValueHead
 from workbench.errors import UserError
 
 if TYPE_CHECKING:

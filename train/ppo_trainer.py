@@ -18,12 +18,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from eval import parallel
+from eval import parallel, value_head
 from eval.draw import by_length
 from eval.packing import IGNORED
 from eval.packing import batch as packed
 from tokenizer.shards import TokenShards
-from train import checkpoint, ppo_math, value_head
+from train import checkpoint, ppo_math
 from train.data import Order
 from train.loss import summed_loss
 from train.meter import Meter, clock, shape_of

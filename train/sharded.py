@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from eval import parallel
+from eval.quantised import whole_size
 from train import checkpoint
-from train.quantised import whole_size
 from train.zero import masters, spread
 from workbench.errors import ConfigError
 

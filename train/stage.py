@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eval import parallel
+from eval.models import ADAPTER
 from train.job import Job, Machine, RunSettings
-from train.lora import FOLDER, add_adapter, check_tune, save_adapter
+from train.lora import add_adapter, check_tune, save_adapter
 from train.model import compile_layers, save_model
 from workbench import manifest
 from workbench.config import as_dict
@@ -146,12 +147,13 @@ def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CA
 def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job]) -> dict[str, Any]:
     from transformers.utils.logging import disable_progress_bar
 
-    from train import sharded, zero
+    from eval.models import tell_deepspeed
+    from train import sharded
     from train.checkpoint import newest_complete, step_of
     from train.trainer import Discipline
 
     disable_progress_bar()  # a bar a file of weights says nothing
-    zero.tell_deepspeed()
+    tell_deepspeed()
     out, first, kind, machine = settings.out, parallel.first(), settings.parallel, Machine.of(settings)
     job = prepare(machine)
     if settings.compile:
@@ -254,7 +256,7 @@ def write_run(
         "family": model.config.model_type,
         "started_from": str(settings.model.weights or "fresh weights"),
         "name": out.name,
-        "model": str(out / ("model" if adapter is None else FOLDER)),
+        "model": str(out / ("model" if adapter is None else ADAPTER)),
         "curves": str(draw(out, panels)),
     }
     write_html([out], out / NAME, panels)
