@@ -33,13 +33,13 @@ class LoraSettings:
     rows_from: int | None = setting(None, "the embedding's rows from this id on are trained too; none: no row")
 
 
-def check_tune(tune: str, model: Any) -> None:
-    """Refuse what cannot be tuned; ``model.weights`` is where the model comes from.
+def check_tune(tune: str, weights: Path | None) -> None:
+    """Refuse what cannot be tuned from these weights.
 
     Raises:
         ConfigError: For an adapter over fresh weights, and for qlora without bitsandbytes.
     """
-    if tune != "full" and model.weights is None:
+    if tune != "full" and weights is None:
         found = f"{tune} over fresh weights trains next to nothing"
         raise ConfigError("tune", found, "name a model with model.weights=")
     if tune == "qlora":

@@ -151,7 +151,7 @@ def check(settings: PpoSettings) -> None:
     """
     if settings.model.weights is None:
         raise ConfigError("model.weights", "is not set", "name the model to go on from, e.g. the run of stage=sft")
-    check_tune(settings.tune, settings.model)
+    check_tune(settings.tune, settings.model.weights)
     check_reward(settings.reward)
     if settings.lora.dropout:
         raise ConfigError("lora.dropout", "makes the policy another one at each pass", "PPO takes lora.dropout=0")
@@ -169,22 +169,8 @@ def check(settings: PpoSettings) -> None:
             raise ConfigError(key, f"{count} is no multiple of {parallel.world()} devices", "give a multiple")
 
 
-def train_ppo(settings: PpoSettings, *, overwrite: bool = False, stage: str = "ppo") -> dict[str, Any]:
-    """Run the stage.
-
-    Args:
-        settings: The run's.
-        overwrite: Replace a run of other settings in the same folder.
-        stage: Its name.
-
-    Returns:
-        The results that are in the manifest and in the summary.
-
-    Raises:
-        UserError: For settings, inputs or an output folder that cannot be.
-        NotFinite: If a gradient becomes NaN or infinite.
-        KeyboardInterrupt: If a signal stopped it; a checkpoint was saved.
-    """
+def run(stage: str, settings: PpoSettings, *, overwrite: bool = False) -> dict[str, Any]:
+    """Run the stage, or one on its loop; see ``train.stage.run_stage`` for results and errors."""
     check(settings)
     return claimed(stage, settings, _inputs(settings), lambda: _train(stage, settings), overwrite=overwrite)
 
@@ -234,9 +220,7 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     head = value_head.load_or_fresh(folder, policy.config.hidden_size, speak=first and settings.estimator == "gae").to(
         device
     )
-    adapter = None
-    if settings.tune != "full":
-        adapter = add_adapter(policy, settings.lora, folder, len(tokenizer))
+    adapter = None if settings.tune == "full" else add_adapter(policy, settings.lora, folder, len(tokenizer))
     shared = (adapter, folder) if settings.tune == "lora" else None  # a reward's adapter learnt over an uncut base
     reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first, shared=shared)
     models = Models(policy, head, adapter)

@@ -110,13 +110,13 @@ def _mark(settings: Any, inputs: Sequence[dict[str, Any]]) -> str:
     return manifest.fingerprint("run", marked, inputs)
 
 
-def check_run(stage: str, settings: RunSettings) -> None:
+def check_run(stage: str, settings: RunSettings, weights: Path | None) -> None:
     """Refuse what cannot be tuned or divided.
 
     Raises:
         ConfigError: Naming the setting.
     """
-    check_tune(settings.tune, settings)
+    check_tune(settings.tune, weights)
     if settings.compile and settings.parallel != "ddp":
         found = f"compiled layers are not divided by {settings.parallel}: that was not tried"
         raise ConfigError("compile", found, "use parallel=ddp, or leave compile out")
@@ -126,7 +126,9 @@ def check_run(stage: str, settings: RunSettings) -> None:
         check(stage, settings)
 
 
-def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CAUSAL_LM") -> tuple[Shape, Any]:
+def tuned(
+    settings: RunSettings, model: Any, vocabulary: int, weights: Path | None, *, task: str = "CAUSAL_LM"
+) -> tuple[Shape, Any]:
     """Put the adapter that ``tune`` asks for into a model.
 
     Returns:
@@ -139,8 +141,8 @@ def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CA
         return shape, None
     from eval.models import model_folder
 
-    assert settings.weights is not None
-    adapter = add_adapter(model, settings.lora, model_folder(settings.weights), vocabulary, task)
+    assert weights is not None
+    adapter = add_adapter(model, settings.lora, model_folder(weights), vocabulary, task)
     return replace(shape, frozen=shape.parameters - shape.input_embedding), adapter
 
 

@@ -169,5 +169,5 @@ def test_what_cannot_be_is_one_line(toy, tmp_path, monkeypatch, change, there, s
     monkeypatch.setenv("WORLD_SIZE", "2")
     settings = resolve(words(toy, tmp_path, "tune=qlora", *change))[1].value
     with pytest.raises(ConfigError, match=said) as caught:
-        check_run("pt", settings)
+        check_run("pt", settings, settings.model.weights)
     assert "\n" not in str(caught.value)
