@@ -6,6 +6,7 @@ A folder may be a model in Hugging Face's form or a run of ``train`` (its ``mode
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from workbench.files import read_json
 if TYPE_CHECKING:
     import torch
 
+ADAPTER = "adapter"  # the folder of one in a run
 # Decoders whose logits are lm_head(last hidden state) and nothing else, and that keep packed documents apart.
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 LENGTH_DEPENDENT = ("dynamic", "longrope")  # rotary embeddings that change with the sequence's whole length
@@ -42,7 +44,7 @@ def model_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise InputError(folder, "no such folder", "name a model folder or a run")
     inner = folder / "model" if (folder / "model" / "config.json").is_file() else folder
-    if not (inner / "config.json").is_file() and (folder / "adapter").is_dir():
+    if not (inner / "config.json").is_file() and (folder / ADAPTER).is_dir():
         raise InputError(folder, "holds an adapter, no whole model", f"merge it first: train merge {folder} --out DIR")
     if not (inner / "config.json").is_file():
         raise InputError(folder, "has no config.json, so it is no model", "name a model folder or a finished run")
@@ -182,6 +184,14 @@ def _open(kind: Any, inner: Path, **more: Any) -> Any:
         raise InputError(inner, f"cannot be loaded ({str(error).splitlines()[0]})", "check its files") from error
     finally:
         logging.set_verbosity(level)
+
+
+def tell_deepspeed() -> None:
+    """Tell DeepSpeed where there is no accelerator; transformers imports it unasked, and it would say so on stdout."""
+    import torch
+
+    if not torch.accelerator.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 
 def default_device() -> torch.device:

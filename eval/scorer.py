@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tokenizer.prompts import Prompt
+from workbench import manifest
 from workbench.command import did_you_mean
 from workbench.console import note
 from workbench.errors import ConfigError, InputError
@@ -73,6 +74,18 @@ def make_reward(
         return checked(spec, function, [prompt.text for prompt in prompts], texts)
 
     return score
+
+
+def check_reward(reward: str) -> None:
+    """Refuse a reward model that is an adapter over a base in 4 bits: it would judge over another base.
+
+    Raises:
+        ConfigError: Naming the setting.
+    """
+    run = Path(reward) / manifest.NAME
+    if run.is_file() and read_json(run)["config"].get("tune") == "qlora":
+        found = f"{reward} is an adapter over a base in 4 bits"
+        raise ConfigError("reward", found, f"merge it first: train merge {reward} --out DIR")
 
 
 def checked(spec: str, function: Function, prompts: list[str], answers: list[str]) -> list[float]:
@@ -158,10 +171,10 @@ def _open_model(folder: Path, device: Any, shared: Any) -> tuple[Path, Callable[
     from transformers import AutoModelForSequenceClassification
 
     from eval.draw import by_length, padded
-    from eval.models import model_folder
+    from eval.models import ADAPTER, model_folder
 
     remedy = "give a reward model (stage rm makes one), python:FILE.py:FUNCTION or rule:NAME"
-    adapter = next((x for x in (folder, folder / "adapter") if (x / "adapter_config.json").is_file()), None)
+    adapter = next((x for x in (folder, folder / ADAPTER) if (x / "adapter_config.json").is_file()), None)
     base = None if adapter is None else str(read_json(adapter / "adapter_config.json")["base_model_name_or_path"])
     try:
         inner = model_folder(folder if base is None else Path(base))

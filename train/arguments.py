@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
 import torch
 from transformers import TrainingArguments
 
 from eval import parallel
 from train import checkpoint, zero
 from train.job import Job, RunSettings
-from workbench.errors import ConfigError
 
 
 def training_arguments(settings: RunSettings, job: Job, precision: str) -> TrainingArguments:
-    """Return the Trainer's arguments; the schedule is ``Discipline.create_scheduler``'s.
-
-    Args:
-        settings: The run's.
-        job: The stage's.
-        precision: bf16, fp16 (both by autocast, weights stay fp32) or fp32.
-    """
+    """Return the Trainer's arguments; bf16 and fp16 by autocast, the schedule is ``Discipline.create_scheduler``'s."""
     optim, clip = settings.optim, settings.optim.grad_clip or 0.0
     return TrainingArguments(
         output_dir=str(settings.out / checkpoint.FOLDER),
@@ -54,19 +44,3 @@ def training_arguments(settings: RunSettings, job: Job, precision: str) -> Train
         dataloader_pin_memory=torch.accelerator.is_available(),
         **zero.arguments(settings.parallel, precision, settings.offload, clip),
     )
-
-
-@contextmanager
-def reporting(to: Sequence[str]) -> Iterator[None]:
-    """Within it the Trainer looks for the integrations that it reports to.
-
-    Raises:
-        ConfigError: If one of them cannot be used.
-    """
-    try:
-        yield
-    except (ImportError, RuntimeError) as error:
-        if not to:
-            raise
-        found = f"{', '.join(to)} cannot be used ({str(error).splitlines()[0]})"
-        raise ConfigError("report_to", found, "pip install it, or leave it out") from error

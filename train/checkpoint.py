@@ -65,11 +65,11 @@ def step_of(path: Path) -> int:
 
 
 def save(run: Path, step: int, write: Callable[[Path], None], needed_bytes: int) -> Path:
-    """Write a checkpoint, atomically.
+    """Write a checkpoint of the step that has just been done, atomically.
 
     Args:
         run: The run's folder.
-        step: The step that has just been done.
+        step: The step.
         write: Fills a folder with the checkpoint's files.
         needed_bytes: About how large it will be; checked before anything is written.
 
@@ -88,13 +88,7 @@ def save(run: Path, step: int, write: Callable[[Path], None], needed_bytes: int)
 
 
 def save_together(run: Path, step: int, write: Callable[[Path], list[Path]], needed_bytes: int) -> None:
-    """Write a checkpoint to which every process adds its files; the first completes it once all are there.
-
-    Args:
-        run: The run's folder, shared by all processes.
-        step: The step that has just been done.
-        write: Adds this process's files to a folder and returns them.
-        needed_bytes: About how large all files together will be.
+    """Write a checkpoint to which every process adds its files; the first completes it once all are there (``save``).
 
     Raises:
         OutputError: If there is no room for it, or a process could not write.
@@ -185,6 +179,15 @@ def save_trained(model: Any, folder: Path) -> None:
 
     trained = {n: p.detach().cpu().contiguous() for n, p in model.named_parameters() if p.requires_grad}
     save_file(trained, folder / MODEL)
+
+
+def load_trained(model: Any, folder: Path) -> None:
+    """Put the weights that are trained back; what is frozen is not in the file."""
+    from safetensors.torch import load_file
+
+    found, wanted = load_file(folder / MODEL), {n for n, p in model.named_parameters() if p.requires_grad}
+    assert found.keys() == wanted, found.keys() ^ wanted
+    model.load_state_dict(found, strict=False)
 
 
 def save_optimizer(optimizer: Any, folder: Path) -> dict[str, Any]:

@@ -179,25 +179,18 @@ def _spikes(words: Sequence[str]) -> int:
     return 0
 
 
-def _merge(words: Sequence[str]) -> int:
-    sub = _parser("merge", "Add a LoRA run's adapter to its base; the logits are compared before it is written.")
-    sub.add_argument("run", type=Path, metavar="RUN", help="a finished run of tune=lora or qlora")
-    sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the merged model")
-    arguments = sub.parse_args(words)
-    from train.lora import merge
-    from workbench.console import emit_json, table
-
-    results = merge(arguments.run, arguments.out)
-    emit_json(results) if arguments.json else table(("what", "value"), list(results.items()), title="Merged")
-    return 0
-
-
 def _data(words: Sequence[str]) -> int:
     if not words or words[0] != "check":
         raise ConfigError(f"data {' '.join(words[:1])}".strip(), "no such command", "did you mean train data check?")
     from tokenizer.chat.check import main as check
 
     return check(words[1:])
+
+
+def _merge(words: Sequence[str]) -> int:
+    from eval.merge import main as merge
+
+    return merge(words)
 
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = MappingProxyType(

@@ -12,7 +12,7 @@ first k samples of the run, floor(k x share) come from the replayed shards; whic
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +23,18 @@ from workbench.config import between, setting
 from workbench.errors import ConfigError, InputError
 
 
+@dataclass(eq=False)
 class Order:
     """Which sequence comes k-th."""
 
-    def __init__(self, sequences: int, seed: int) -> None:
-        """Fix the order.
+    sequences: int  # of the split; at least one
+    seed: int
+    _pass: int = field(default=-1, init=False)
+    _permutation: NDArray[np.uint32] = field(init=False, repr=False)
 
-        Args:
-            sequences: How many the split has; at least one.
-            seed: The run's seed.
-        """
-        assert sequences > 0
-        self.sequences = sequences
-        self.seed = seed
-        self._pass = -1
-        self._permutation: NDArray[np.uint32] = np.empty(0, np.uint32)
+    def __post_init__(self) -> None:
+        """See that there is one."""
+        assert self.sequences > 0
 
     def __getitem__(self, k: int) -> int:
         """Return the k-th sequence of the run, k from 0 and without end."""
@@ -61,14 +58,7 @@ class MixedOrder(Order):
     """Samples of the main shards by their numbers, of the replayed ones by numbers past those."""
 
     def __init__(self, main: int, replayed: int, share: float, seed: int) -> None:
-        """Fix both orders.
-
-        Args:
-            main: Sequences of the main shards.
-            replayed: Sequences of the replayed ones.
-            share: Of the samples that are replayed, below 1.
-            seed: The run's.
-        """
+        """Fix both orders; ``share`` of the samples, below 1, are replayed."""
         super().__init__(main, seed)
         self.share = share
         self.replayed = Order(replayed, seed + 1)
@@ -81,6 +71,7 @@ class MixedOrder(Order):
         return super().__getitem__(k - before)
 
 
+@dataclass(eq=False)
 class MicroBatches:
     """The micro-batches of one device from the cursor on: what a DataLoader takes as ``batch_sampler``.
 
@@ -88,23 +79,13 @@ class MicroBatches:
     device takes its own ``size`` in a row.
     """
 
-    def __init__(self, order: Order, size: int, total: int, *, rank: int = 0, world: int = 1) -> None:
-        """Stand at the beginning.
-
-        Args:
-            order: The order of the data.
-            size: Sequences in a micro-batch of one device.
-            total: Micro-batches of the whole run, what ``len`` says (the Trainer counts its steps by it).
-            rank: This device.
-            world: Devices.
-        """
-        self.order = order
-        self.size = size
-        self.total = total
-        self.rank = rank
-        self.world = world
-        self.cursor = 0  # samples consumed by all devices; set before iterating
-        self.skipped: Sequence[Span] = ()  # whole micro-batches that the spike policy leaves out
+    order: Order
+    size: int  # sequences in a micro-batch of one device
+    total: int  # micro-batches of the whole run, what ``len`` says (the Trainer counts its steps by it)
+    rank: int = 0  # this device
+    world: int = 1
+    cursor: int = 0  # samples consumed by all devices; set before iterating
+    skipped: Sequence[Span] = ()  # whole micro-batches that the spike policy leaves out
 
     def __len__(self) -> int:
         return self.total

@@ -58,7 +58,7 @@ class DpoSettings(ReferenceSettings):
     label_smoothing: float = setting(0.0, "share of labels believed to be wrong", check=between(0, 0.5))
 
 
-def train_dpo(settings: DpoSettings, *, overwrite: bool = False) -> dict[str, Any]:
+def run(stage: str, settings: DpoSettings, *, overwrite: bool = False) -> dict[str, Any]:
     """Run the stage; see ``train.stage.run_stage``."""
 
     def loss(chosen: torch.Tensor, rejected: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -76,7 +76,7 @@ def train_dpo(settings: DpoSettings, *, overwrite: bool = False) -> dict[str, An
         better = sum((h > 0) + (h == 0) / 2 for h in apart) / len(apart)  # before a step all are 0: a coin's throw
         return {"accuracy": better, "margin": settings.beta * sum(apart) / len(apart)}
 
-    return train_near("dpo", settings, loss, score, overwrite=overwrite)
+    return train_near(stage, settings, loss, score, overwrite=overwrite)
 
 
 def train_near(
@@ -89,12 +89,8 @@ def train_near(
 ) -> dict[str, Any]:
     """Run a stage whose loss is one of log-ratios to a reference.
 
-    Args:
-        stage: Its name.
-        settings: The run's.
-        loss: Of the ratios of chosen and rejected answers and the labels, each of shape (pairs,).
-        score: Of all held-out pairs with their ratios.
-        overwrite: Replace a run of other settings in the same folder.
+    ``loss`` takes those of chosen and rejected answers and the labels, each of shape (pairs,); ``score`` all held-out
+    pairs with their ratios.
     """
     if settings.reference == "adapter" and settings.tune == "full":
         raise ConfigError("reference", "adapter, but tune=full has none", "use reference=precomputed")
@@ -103,14 +99,7 @@ def train_near(
 
 
 def preference_loss(ratio: torch.Tensor, beta: float, kind: str, smoothing: float = 0.0) -> torch.Tensor:
-    """Return the loss of each pair, shape (pairs,).
-
-    Args:
-        ratio: h of the module's docstring, shape (pairs,).
-        beta: How strongly the reference holds.
-        kind: sigmoid, ipo or hinge.
-        smoothing: Share of labels believed to be wrong.
-    """
+    """Return the loss of each pair, shape (pairs,); ``ratio`` is h of the module's docstring, of the same shape."""
     from torch.nn.functional import logsigmoid
 
     def one(h: torch.Tensor) -> torch.Tensor:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from train.ppo import KlSettings, PpoSettings, train_ppo
+from train.ppo import KlSettings, PpoSettings, run
 from workbench.config import at_least, section, setting
+
+__all__ = ["GrpoSettings", "run"]  # the loop is PPO's
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,3 @@ class GrpoSettings(PpoSettings):
     value_coefficient: float = setting(0.0, "weight of the value loss: there is none", check=at_least(0))
     whiten_advantages: bool = setting(False, "scale the batch's advantages too")
     kl: KlSettings = section(GroupKlSettings)
-
-
-def train_grpo(settings: GrpoSettings, *, overwrite: bool = False) -> dict[str, Any]:
-    """Run the stage; see ``train.ppo.train_ppo``."""
-    return train_ppo(settings, overwrite=overwrite, stage="grpo")

@@ -56,11 +56,6 @@ class InstructSettings(RunSettings):
     micro_batch: int = setting(4, "samples a device at once", check=at_least(1))
     model: StartSettings = section(StartSettings)
 
-    @property
-    def weights(self) -> Path:
-        """Where the model comes from."""
-        return self.model.weights
-
 
 @dataclass(frozen=True)
 class PairSpikes(SpikeSettings):
@@ -87,12 +82,12 @@ def run_on_rows(
     from eval.models import model_folder, weights_inputs
     from tokenizer.dialogues import files_of, read_material
 
-    check_run(stage, settings)
+    check_run(stage, settings, settings.model.weights)
     world = parallel.world()
     if settings.batch % (unit := settings.micro_batch * world):
         found = f"{settings.batch} is no multiple of {settings.micro_batch} samples x {world} devices"
         raise ConfigError("batch", found, f"give {max(1, round(settings.batch / unit)) * unit}, or another micro_batch")
-    beside = model_folder(settings.weights)
+    beside = model_folder(settings.model.weights)
     tokenizer = settings.tokenizer or beside
     ours, theirs = tokenizer / "tokenizer.json", beside / "tokenizer.json"
     if ours.is_file() and theirs.is_file() and sha256_file(ours) != sha256_file(theirs):
@@ -100,7 +95,7 @@ def run_on_rows(
         raise InputError(ours, found, "leave tokenizer= out, or extend the model to it: tokenizer embed")
     inputs = [manifest.describe_file(path) for path in files_of(settings.data)]
     inputs += [manifest.describe_file(ours)] if settings.tokenizer and ours.is_file() else []
-    inputs += weights_inputs(settings.weights)
+    inputs += weights_inputs(settings.model.weights)
     if (done := finished(settings, inputs)) is not None:
         return done  # before the rows are read
     rows = read_material(
@@ -122,10 +117,11 @@ def open_model(
     """Return the model on its device, the rows of its embedding, and its parts of a job: model, shape, adapter."""
     from train.model import open_weights
 
-    model = open_weights(settings.weights, settings.window, settings.seed, reward=reward)
+    model = open_weights(settings.model.weights, settings.window, settings.seed, reward=reward)
     model = place(model, settings.tune, machine.precision, machine.home)
     rows = model.get_input_embeddings().num_embeddings
-    shape, adapter = tuned(settings, model, rows, task="SEQ_CLS" if reward else "CAUSAL_LM")
+    task = "SEQ_CLS" if reward else "CAUSAL_LM"
+    shape, adapter = tuned(settings, model, rows, settings.model.weights, task=task)
     return model, rows, {"model": model, "shape": shape, "adapter": adapter, "vocabulary": rows}
 
 
@@ -137,15 +133,7 @@ def make_job(
     results: Callable[[], dict[str, Any]],
     **parts: Any,
 ) -> Job:
-    """Complete a job from the settings that these stages share.
-
-    Args:
-        settings: The run's.
-        rows: Its rows.
-        samples: What is trained on.
-        name_of: The ids of the rows in a sample.
-        results: The stage's own.
-        parts: The other fields of the job.
+    """Complete a job from the settings that these stages share; ``name_of`` gives the ids of the rows in a sample.
 
     Raises:
         InputError: If the data do not fill one batch.
@@ -168,7 +156,7 @@ def make_job(
         return {**about, **own, "told": [*lines, *own.get("told", [])]}
 
     return Job(
-        tokenizer=settings.tokenizer or model_folder(settings.weights),
+        tokenizer=settings.tokenizer or model_folder(settings.model.weights),
         samples=len(samples),
         order=Order(len(samples), settings.seed),
         steps=steps,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +32,8 @@ class EvalSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunSettings(ABC):
-    """What every stage can be told."""
+class RunSettings:
+    """What every stage but PPO's can be told; each adds ``model``, with ``model.weights``."""
 
     out: Path
     seed: int = setting(0, "of the initial weights and the order of the data", check=at_least(0))
@@ -56,11 +55,6 @@ class RunSettings(ABC):
     checkpoint: CheckpointSettings = section(CheckpointSettings)
     spikes: SpikeSettings = section(SpikeSettings)
     eval: EvalSettings = section(EvalSettings)
-
-    @property
-    @abstractmethod
-    def weights(self) -> Path | None:
-        """Where the model comes from; None for a fresh one."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class KtoSettings(ReferenceSettings):
     bad_weight: float = setting(1.0, "of bad answers", check=at_least(0))
 
 
-def train_kto(settings: KtoSettings, *, overwrite: bool = False) -> dict[str, Any]:
+def run(stage: str, settings: KtoSettings, *, overwrite: bool = False) -> dict[str, Any]:
     """Run the stage; see ``train.stage.run_stage``."""
 
     def loss(own: torch.Tensor, other: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -46,7 +46,7 @@ def train_kto(settings: KtoSettings, *, overwrite: bool = False) -> dict[str, An
         better = sum((g > b) + (g == b) / 2 for g in good for b in bad) / (len(good) * len(bad))
         return {"accuracy": better, "margin": settings.beta * (sum(good) / len(good) - sum(bad) / len(bad))}
 
-    return train_near("kto", settings, loss, score, overwrite=overwrite)
+    return train_near(stage, settings, loss, score, overwrite=overwrite)
 
 
 def rated_loss(
@@ -54,11 +54,8 @@ def rated_loss(
 ) -> dict[str, torch.Tensor]:
     """Return the loss of rated answers, and what is logged.
 
-    Args:
-        own: Log-ratios of the answers, shape (rows,).
-        other: Log-ratios of answers to other prompts, shape (rows,).
-        label: 1 for good, -1 for bad, shape (rows,).
-        settings: The run's.
+    Log-ratios of the answers are ``own``, of answers to other prompts ``other``; labels are 1 for good and -1 for bad;
+    each is of shape (rows,).
     """
     z = max(0.0, parallel.mean([float(other.detach().mean())])[0])
     weight = (label > 0) * settings.good_weight + (label < 0) * settings.bad_weight

@@ -2,10 +2,10 @@
 
     <run>/adapter/   adapter_model.safetensors and adapter_config.json in PEFT's form, with the extended tokenizer
 
-``tune=qlora`` is the same over a base in 4 bits (``train.quantised``).
+``tune=qlora`` is the same over a base in 4 bits (``eval.quantised``).
 An adapter trained over an extended vocabulary holds its new rows (PEFT's trainable tokens: these rows alone get
-gradients and moments), so that it is whole on the extended base. ``train merge RUN --out DIR`` adds it to its base and
-compares the logits before it writes. Cost at rank 8 on all of a 7B Llama's products: 20M trained parameters.
+gradients and moments), so that it is whole on the extended base. ``train merge`` adds it to its base (``eval.merge``).
+Cost at rank 8 on all of a 7B Llama's products: 20M trained parameters.
 """
 
 from __future__ import annotations
@@ -16,13 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tokenizer.model_folder import copy_tokenizer
-from workbench import manifest
 from workbench.config import at_least, between, setting
-from workbench.errors import ConfigError, GateFailed, InputError
-from workbench.files import atomic_path, read_json
-
-FOLDER = "adapter"
-MOST_DIFFERENCE = 1e-5  # of the logits, relative to the largest, between base + adapter and the merged model
+from workbench.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -38,37 +33,25 @@ class LoraSettings:
     rows_from: int | None = setting(None, "the embedding's rows from this id on are trained too; none: no row")
 
 
-def check_tune(tune: str, model: Any) -> None:
-    """Refuse what cannot be tuned; ``model.weights`` is where the model comes from.
+def check_tune(tune: str, weights: Path | None) -> None:
+    """Refuse what cannot be tuned from these weights.
 
     Raises:
         ConfigError: For an adapter over fresh weights, and for qlora without bitsandbytes.
     """
-    if tune != "full" and model.weights is None:
+    if tune != "full" and weights is None:
         found = f"{tune} over fresh weights trains next to nothing"
         raise ConfigError("tune", found, "name a model with model.weights=")
     if tune == "qlora":
-        from train.quantised import check_there
+        from eval.quantised import check_there
 
         check_there()
-
-
-def check_reward(reward: str) -> None:
-    """Refuse a reward model that is an adapter over a base in 4 bits: it would judge over another base.
-
-    Raises:
-        ConfigError: Naming the setting.
-    """
-    run = Path(reward) / manifest.NAME
-    if run.is_file() and read_json(run)["config"].get("tune") == "qlora":
-        found = f"{reward} is an adapter over a base in 4 bits"
-        raise ConfigError("reward", found, f"merge it first: train merge {reward} --out DIR")
 
 
 def place(model: Any, tune: str, precision: str, device: Any) -> Any:
     """Return a model on the device; for qlora with its products in 4 bits, which are cut on the way."""
     if tune == "qlora":
-        from train.quantised import quantise
+        from eval.quantised import quantise
 
         quantise(model, precision, device)
     return model.to(device)
@@ -126,82 +109,3 @@ def save_adapter(wrapped: Any, folder: Path, tokenizer: Path) -> None:
     """Write the adapter in PEFT's form, with its tokenizer beside it."""
     wrapped.save_pretrained(folder, selected_adapters=["default"], save_embedding_layers=False)
     copy_tokenizer(tokenizer, folder)
-
-
-def merge(run: Path, out: Path) -> dict[str, Any]:
-    """Add a run's adapter to its base, and write the whole model.
-
-    Args:
-        run: A finished run of ``tune=lora``, or qlora: merged into the base as its 4 bits stand for it.
-        out: The folder of the merged model.
-
-    Returns:
-        base, parameters, and the largest difference of logits, relative to the largest logit.
-
-    Raises:
-        InputError: If the run has no adapter, or its base is gone.
-        GateFailed: If merged and unmerged logits differ.
-    """
-    made = manifest.read(run, "run", "train stage=pt tune=lora")
-    adapter = run / FOLDER
-    if not (adapter / "adapter_config.json").is_file():
-        raise InputError(run, "has no adapter", "only runs of tune=lora or qlora have; its model/ is already whole")
-    config = read_json(adapter / "adapter_config.json")
-    base = Path(str(config["base_model_name_or_path"]))
-    inputs = [{"path": str(run), "fingerprint": made.fingerprint}]
-    mark = manifest.fingerprint("model", {}, inputs)
-    if manifest.claim(out, "model", mark) == "complete":
-        return dict(manifest.read(out, "model", "train merge").results)
-    import torch
-    from peft import PeftModel
-
-    from eval.models import load_model, load_reward_model
-    from train.zero import tell_deepspeed
-
-    tell_deepspeed()
-    reward, cut = config["task_type"] == "SEQ_CLS", made.config.get("tune") == "qlora"
-    if cut:
-        from train.quantised import check_there, quantise, round_to_four_bits
-
-        check_there()
-
-    def opened() -> Any:
-        model = (load_reward_model(base, "cpu", fresh=True) if reward else load_model(base, "cpu")).to(torch.float32)
-        if reward:
-            model.config.pad_token_id = made.results["pad_token_id"]
-        return model
-
-    def with_adapter(model: Any) -> Any:
-        return PeftModel.from_pretrained(model, str(adapter)).eval()
-
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(0, int(made.results["vocabulary"]), (2, 32), generator=generator)
-    with torch.no_grad():
-        model = opened()
-        if cut:  # what was trained, and a plain model of the same values
-            quantise(model, "fp32", "cpu")
-            before = with_adapter(model)(input_ids=ids).logits
-            round_to_four_bits(model := opened())
-            merged = with_adapter(model).merge_and_unload()
-        else:
-            wrapped = with_adapter(model)
-            before = wrapped(input_ids=ids).logits
-            merged = wrapped.merge_and_unload()
-        after = merged(input_ids=ids).logits
-    difference = float((before - after).abs().max() / before.abs().max())
-    if difference > MOST_DIFFERENCE:
-        raise GateFailed(f"{run}: merged logits differ by {difference:.1e} of the largest, at most {MOST_DIFFERENCE}")
-    with atomic_path(out / "model") as temporary:
-        temporary.mkdir()
-        merged.config.use_cache = True
-        merged.save_pretrained(temporary)
-        copy_tokenizer(adapter, temporary)
-    results = {
-        "base": str(base),
-        "parameters": sum(p.numel() for p in merged.parameters()),
-        "difference": difference,
-        "model": str(out / "model"),
-    }
-    files = [manifest.describe_file(path, out) for path in sorted((out / "model").iterdir())]
-    manifest.write(out, manifest.Manifest("model", mark, {}, inputs, files=files, results=results))
-    return results

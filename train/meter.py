@@ -76,14 +76,7 @@ class Meter:
     """Counts tokens and seconds; ``step`` is called once a step, ``wait`` with the time spent on data."""
 
     def __init__(self, shape: Shape, seq_len: int, devices: int = 1, device_name: str = "") -> None:
-        """Start from nothing.
-
-        Args:
-            shape: Of the model.
-            seq_len: Tokens in a sequence.
-            devices: Devices that share the tokens.
-            device_name: For the table of peaks.
-        """
+        """Start from nothing; the devices share the tokens of sequences of ``seq_len``."""
         self.flops = shape.flops_per_token(seq_len) / devices
         self.peak = peak_tflops(device_name)
         self.tokens = 0

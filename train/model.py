@@ -75,13 +75,7 @@ def fresh_sizes(settings: ModelSettings, vocabulary: int) -> dict[str, Any]:
 
 
 def fresh_config(settings: ModelSettings, vocabulary: int, specials: dict[str, int | None]) -> Any:
-    """Return the transformers configuration of a fresh Llama.
-
-    Args:
-        settings: The shape.
-        vocabulary: Pieces of the tokenizer.
-        specials: bos_token_id, eos_token_id, pad_token_id.
-    """
+    """Return the transformers configuration of a fresh Llama; specials: bos_token_id, eos_token_id, pad_token_id."""
     from transformers import LlamaConfig
 
     check_shape(settings)
@@ -161,14 +155,7 @@ def open_weights(weights: Path, window: int, seed: int, *, reward: bool = False)
 
 
 def save_model(model: Any, folder: Path, tokenizer: Path, weights: dict[str, Any] | None = None) -> None:
-    """Write the final model in Hugging Face's form, safetensors, with its tokenizer beside it.
-
-    Args:
-        model: The trained model.
-        folder: Where to; created.
-        tokenizer: The folder of its tokenizer.
-        weights: Gathered, where the model itself is divided.
-    """
+    """Write the final model in Hugging Face's form with its tokenizer; ``weights`` are gathered from a divided one."""
     model.config.use_cache = True  # for those who generate with it; training had it off
     model.save_pretrained(folder, state_dict=weights)
     model.config.use_cache = False

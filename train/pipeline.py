@@ -97,9 +97,6 @@ def is_pipeline(words: Sequence[str]) -> bool:
 def resolve_pipeline(words: Sequence[str]) -> Pipeline:
     """Return a pipeline with the frozen settings of all its stages.
 
-    Args:
-        words: ``key=value`` words.
-
     Raises:
         ConfigError: For an unknown stage or key, an order that cannot be, a wrong type, a missing value.
         InputError: If a config file cannot be read.
@@ -189,20 +186,13 @@ def _step(name: str, stage: Stage, own: Sequence[Layer], before: Sequence[Step],
 
 
 def run_pipeline(plan: Pipeline, *, overwrite: bool = False) -> dict[str, Any]:
-    """Run what is not done of a pipeline, and compare its stages.
-
-    Args:
-        plan: All that the command says.
-        overwrite: Replace runs of other settings in the same folders.
-
-    Returns:
-        The results that are in the manifest.
+    """Run what is not done of a pipeline, and compare its stages; returns the results that are in the manifest.
 
     Raises:
         UserError: As the stages do.
         KeyboardInterrupt: If a signal stopped a stage; the same command goes on there.
     """
-    from train.lora import merge
+    from eval.merge import merge
 
     settings, record = plan.loaded.value, make_record(plan)
     for step in plan.steps:

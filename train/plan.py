@@ -153,10 +153,7 @@ def activations(sizes: Sizes, tokens: int) -> dict[str, float]:
 
 
 def make_plan(settings: PtSettings) -> Plan:
-    """Compute the plan of a run.
-
-    Args:
-        settings: The run's; its data, tokenizer and weights are asked where they are there.
+    """Compute the plan of a run; its data, tokenizer and weights are asked where they are there.
 
     Raises:
         ConfigError: If sizes do not divide, or the global batch is no whole number of micro-batches.

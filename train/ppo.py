@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from eval import parallel
 from eval.models import weights_inputs
+from eval.scorer import check_reward
 from tokenizer.chat.window import tell
 from tokenizer.dialogues import files_of
 from tokenizer.open import check_carried
@@ -31,7 +32,7 @@ from tokenizer.shards import TokenShards
 from train.checkpoint import CheckpointSettings
 from train.instruct import TemplateName
 from train.job import precision_on
-from train.lora import LoraSettings, add_adapter, check_reward, check_tune, place
+from train.lora import LoraSettings, add_adapter, check_tune, place
 from train.model import TOKENS_BY, ModelSettings
 from train.schedule import OptimSettings
 from train.stage import claimed, interrupted, write_run
@@ -150,7 +151,7 @@ def check(settings: PpoSettings) -> None:
     """
     if settings.model.weights is None:
         raise ConfigError("model.weights", "is not set", "name the model to go on from, e.g. the run of stage=sft")
-    check_tune(settings.tune, settings.model)
+    check_tune(settings.tune, settings.model.weights)
     check_reward(settings.reward)
     if settings.lora.dropout:
         raise ConfigError("lora.dropout", "makes the policy another one at each pass", "PPO takes lora.dropout=0")
@@ -168,22 +169,8 @@ def check(settings: PpoSettings) -> None:
             raise ConfigError(key, f"{count} is no multiple of {parallel.world()} devices", "give a multiple")
 
 
-def train_ppo(settings: PpoSettings, *, overwrite: bool = False, stage: str = "ppo") -> dict[str, Any]:
-    """Run the stage.
-
-    Args:
-        settings: The run's.
-        overwrite: Replace a run of other settings in the same folder.
-        stage: Its name.
-
-    Returns:
-        The results that are in the manifest and in the summary.
-
-    Raises:
-        UserError: For settings, inputs or an output folder that cannot be.
-        NotFinite: If a gradient becomes NaN or infinite.
-        KeyboardInterrupt: If a signal stopped it; a checkpoint was saved.
-    """
+def run(stage: str, settings: PpoSettings, *, overwrite: bool = False) -> dict[str, Any]:
+    """Run the stage, or one on its loop; see ``train.stage.run_stage`` for results and errors."""
     check(settings)
     return claimed(stage, settings, _inputs(settings), lambda: _train(stage, settings), overwrite=overwrite)
 
@@ -204,13 +191,12 @@ def _inputs(settings: PpoSettings) -> list[dict[str, Any]]:
 def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     from transformers import set_seed
 
+    from eval import value_head
     from eval.draw import Vllm
-    from eval.models import default_device, load_model, load_tokenizer, model_folder
+    from eval.models import default_device, load_model, load_tokenizer, model_folder, tell_deepspeed
     from eval.scorer import make_reward
-    from train import value_head
     from train.ppo_batch import Models
     from train.ppo_trainer import Ppo
-    from train.zero import tell_deepspeed
 
     tell_deepspeed()
     first, device = parallel.first(), default_device()
@@ -234,9 +220,7 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     head = value_head.load_or_fresh(folder, policy.config.hidden_size, speak=first and settings.estimator == "gae").to(
         device
     )
-    adapter = None
-    if settings.tune != "full":
-        adapter = add_adapter(policy, settings.lora, folder, len(tokenizer))
+    adapter = None if settings.tune == "full" else add_adapter(policy, settings.lora, folder, len(tokenizer))
     shared = (adapter, folder) if settings.tune == "lora" else None  # a reward's adapter learnt over an uncut base
     reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first, shared=shared)
     models = Models(policy, head, adapter)
@@ -260,7 +244,7 @@ def _close(
     stage: str, settings: PpoSettings, models: Models, tokenizer: Path, template: str | None, about: dict[str, Any]
 ) -> dict[str, Any]:
     """Draw the curves, write the final model, and return the results."""
-    from train import value_head
+    from eval import value_head
 
     rows = metrics.read(settings.out)
     start, last, tail = rows[0], rows[-1], rows[-min(LAST_STEPS, -(-len(rows) // 3)) :]  # of a short run, a third

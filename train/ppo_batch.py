@@ -20,10 +20,10 @@ from eval import parallel
 from eval.draw import Vllm, by_length, draw_answers
 from eval.rollout import Scored, score_answers
 from eval.scorer import Reward
+from eval.value_head import ValueHead
 from tokenizer.prompts import Prompt
 from train import ppo_math
 from train.data import Order
-from train.value_head import ValueHead
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,12 +36,9 @@ class Models:
     """Policy, value head and reference; under LoRA the reference is the policy with its adapter off."""
 
     def __init__(self, policy: Any, head: ValueHead, adapter: Any = None) -> None:
-        """Freeze what is not trained; dropout is off for good, since a ratio needs the same policy twice.
+        """Freeze what is not trained: a copy of the policy, where it has no adapter (PEFT's wrapper around it).
 
-        Args:
-            policy: A causal language model.
-            head: Its value head.
-            adapter: PEFT's wrapper around the policy; None: all weights are trained, and a copy is frozen.
+        Dropout is off for good, since a ratio needs the same policy twice.
         """
         policy.config.attention_dropout = 0.0
         for module in policy.modules():
@@ -49,8 +46,7 @@ class Models:
                 module.p = 0.0
         self.policy, self.head, self.adapter = policy.eval(), head, adapter
         self.frozen = None if adapter else deepcopy(policy).requires_grad_(False)
-        self.tuned = {name: parameter for name, parameter in policy.named_parameters() if parameter.requires_grad}
-        self.trained = [*self.tuned.values(), *head.parameters()]
+        self.trained = [*(p for p in policy.parameters() if p.requires_grad), *head.parameters()]
 
     @contextmanager
     def reference(self) -> Iterator[Any]:

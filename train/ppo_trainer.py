@@ -15,15 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from eval import parallel
+from eval import parallel, value_head
 from eval.draw import by_length
 from eval.packing import IGNORED
 from eval.packing import batch as packed
 from tokenizer.shards import TokenShards
-from train import checkpoint, ppo_math, value_head
+from train import checkpoint, ppo_math
 from train.data import Order
 from train.loss import summed_loss
 from train.meter import Meter, clock, shape_of
@@ -32,8 +31,8 @@ from train.schedule import share_of_peak
 from train.spikes import NotFinite
 from workbench.console import Progress
 from workbench.errors import InputError
-from workbench.files import write_json, write_text
-from workbench.runs.metrics import Metrics
+from workbench.files import write_json
+from workbench.runs.metrics import Metrics, trim
 from workbench.stopping import saving_first
 
 SAMPLES = "samples.jsonl"
@@ -82,9 +81,7 @@ class Ppo(Collector):
             done = checkpoint.newest_complete(out)
             at = 0 if done is None else checkpoint.step_of(done)
             self.metrics.rewind(at)
-            if (path := out / SAMPLES).is_file():
-                lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-                write_text(path, "".join(x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= at))
+            trim(out, at, SAMPLES)
             return done
 
         if (done := parallel.by_first(begin)) is not None:
@@ -279,9 +276,7 @@ class Ppo(Collector):
         """
         if not value_head.load(path, self.models.head):
             raise InputError(path, f"has no {value_head.NAME}, so it is none of stage=ppo", "remove it, or the run")
-        found = load_file(path / checkpoint.MODEL)
-        assert found.keys() == self.models.tuned.keys(), found.keys() ^ self.models.tuned.keys()
-        self.models.policy.load_state_dict(found, strict=False)  # what is frozen is not in it
+        checkpoint.load_trained(self.models.policy, path)
         state = checkpoint.read_state(path)
         self.step, self.coefficient = checkpoint.step_of(path), float(state["kl_coefficient"])
         self.meter.resume(int(state["tokens"]), float(state["seconds"]))

@@ -46,16 +46,11 @@ class PtSettings(RunSettings):
     replay: ReplaySettings = section(ReplaySettings)
     plan: PlanSettings = section(PlanSettings)
 
-    @property
-    def weights(self) -> Path | None:
-        """Where the model comes from."""
-        return self.model.weights
 
-
-def train_pt(settings: PtSettings, *, overwrite: bool = False) -> dict[str, Any]:
+def run(stage: str, settings: PtSettings, *, overwrite: bool = False) -> dict[str, Any]:
     """Run the stage; see ``train.stage.run_stage``."""
     check_shape(settings.model)
-    check_run("pt", settings)
+    check_run(stage, settings, settings.model.weights)
     manifest.read(settings.data, "tokens", TOKENS_BY)
     shards = TokenShards.open(settings.data, "train")
     held_out = TokenShards.open(settings.data, "validation")
@@ -69,7 +64,7 @@ def train_pt(settings: PtSettings, *, overwrite: bool = False) -> dict[str, Any]
     def prepare(machine: Machine) -> Job:
         return _prepare(settings, shards, mixed, held_out, machine)
 
-    return run_stage("pt", settings, _inputs(settings), prepare, overwrite=overwrite)
+    return run_stage(stage, settings, _inputs(settings), prepare, overwrite=overwrite)
 
 
 def _inputs(settings: PtSettings) -> list[dict[str, Any]]:
@@ -80,7 +75,7 @@ def _inputs(settings: PtSettings) -> list[dict[str, Any]]:
     vocabulary = {"path": str(settings.tokenizer), **vocabulary}
     packed = [data for data in (settings.data, settings.replay.data) if data is not None]
     data, *replayed = [manifest.describe_folder(folder, "tokens", TOKENS_BY) for folder in packed]
-    return [data, vocabulary, *replayed, *weights_inputs(settings.weights)]
+    return [data, vocabulary, *replayed, *weights_inputs(settings.model.weights)]
 
 
 def _prepare(
@@ -96,7 +91,7 @@ def _prepare(
     model = make_model(settings.model, shards, settings.seed)
     model = place(model, settings.tune, machine.precision, machine.home)
     rows = model.get_input_embeddings().num_embeddings
-    shape, adapter = tuned(settings, model, shards.vocab_size)
+    shape, adapter = tuned(settings, model, shards.vocab_size, settings.model.weights)
     use_chunked_loss(model)
     order, samples = Order(len(shards), settings.seed), mixed or shards
     if mixed is not None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from train.grpo import GrpoSettings
-from train.ppo import train_ppo
+from train.grpo import GrpoSettings, run
 from workbench.config import setting
+
+__all__ = ["RlooSettings", "run"]  # the loop is PPO's
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,3 @@ class RlooSettings(GrpoSettings):
 
     out: Path = setting(Path("data/runs/rloo"), "the run's folder")
     estimator: Literal["gae", "grpo", "rloo"] = setting("rloo", "of advantages")
-
-
-def train_rloo(settings: RlooSettings, *, overwrite: bool = False) -> dict[str, Any]:
-    """Run the stage; see ``train.ppo.train_ppo``."""
-    return train_ppo(settings, overwrite=overwrite, stage="rloo")

@@ -12,6 +12,7 @@ It is TRL's RewardTrainer's, to the last bit on the same batch; decision 0006 sa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,22 +39,15 @@ class RmSettings(PairSettings):
     margin_scale: float = setting(1.0, "times the data's margin, where they give one; 0: ignored", check=at_least(0))
 
 
-def train_rm(settings: RmSettings, *, overwrite: bool = False) -> dict[str, Any]:
+def run(stage: str, settings: RmSettings, *, overwrite: bool = False) -> dict[str, Any]:
     """Run the stage; see ``train.stage.run_stage``."""
-    return run_on_rows("rm", settings, lambda rows, on: _prepare(settings, rows, on), overwrite=overwrite)
+    return run_on_rows(stage, settings, partial(_prepare, settings), overwrite=overwrite)
 
 
 def pair_loss(
     chosen: torch.Tensor, rejected: torch.Tensor, margin: torch.Tensor, centre: float
 ) -> dict[str, torch.Tensor]:
-    """Return the loss of pairs, and for the metrics how many are in order and by how much.
-
-    Args:
-        chosen: Rewards, shape (pairs,).
-        rejected: Rewards, shape (pairs,).
-        margin: How far apart they should be, shape (pairs,).
-        centre: Weight of the term that keeps them near zero.
-    """
+    """Return the loss of pairs, and for the metrics how many are in order and by how much; tensors are (pairs,)."""
     from torch.nn.functional import logsigmoid
 
     apart = chosen - rejected

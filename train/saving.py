@@ -99,42 +99,37 @@ class Saving(Trainer):  # type: ignore[misc]  # transformers carries no types
         self.meter.resume(int(state["tokens"]), float(state["seconds"]))
 
     def _prepare_for_training(self, max_steps: int, loader: Any, found: str | None) -> Any:
-        """Let the Trainer wrap model and optimizer; what it cannot read back of a divided model is read here."""
-        divided = self._kind != "ddp"
-        out = super()._prepare_for_training(max_steps, loader, None if divided else found)
+        """Let the Trainer wrap model and optimizer; all that it would read back is read here, by one reader."""
+        out = super()._prepare_for_training(max_steps, loader, None)
+        if found is not None:
+            self._read_back(Path(found))
         self.prepared()
-        if divided and found is not None:
-            shards = checkpoint.read_state(Path(found))["shards"]
-            sharded.read_shards(Path(found), self._kind, self.model_wrapped, self._torch_optimizer(), shards)
-            self._load_optimizer_and_scheduler(found)
         return out
 
     def prepared(self) -> None:
-        """Called once model and optimizer are wrapped, before they are read back."""
+        """Called once model and optimizer are wrapped, and read back."""
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        if self._kind != "ddp":
-            return  # once it is divided
-        target = self.model if model is None else model
-        result = target.load_state_dict(load_file(Path(resume_from_checkpoint) / checkpoint.MODEL), strict=False)
-        missing = set(result.missing_keys)
-        if self.job.adapter is not None:
-            missing &= {name for name, parameter in target.named_parameters() if parameter.requires_grad}
-        else:
-            missing -= set(target.all_tied_weights_keys)  # written once, under the name of the matrix they share
-        assert not result.unexpected_keys and not missing, result
+        """Read nothing: the Trainer asks before the model is wrapped."""
 
-    def _load_optimizer_and_scheduler(self, checkpoint_folder: str | None) -> None:
-        if checkpoint_folder is None:
-            return
-        state = checkpoint.read_state(Path(checkpoint_folder))
+    def _read_back(self, found: Path) -> None:
+        state = checkpoint.read_state(found)
         if self._kind == "ddp":
-            checkpoint.load_optimizer(self.optimizer, Path(checkpoint_folder), state["optimizer"])
+            if self.job.adapter is None:
+                self._read_whole(found)
+            else:
+                checkpoint.load_trained(self.model, found)
+            checkpoint.load_optimizer(self.optimizer, found, state["optimizer"])
+        else:
+            sharded.read_shards(found, self._kind, self.model_wrapped, self._torch_optimizer(), state["shards"])
         self.lr_scheduler.load_state_dict({**state["schedule"], "lr_lambdas": [None] * len(self.lr_scheduler.base_lrs)})
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
 
-    def _load_scaler(self, checkpoint_folder: str | None) -> None:
-        if checkpoint_folder is not None and self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(checkpoint.read_state(Path(checkpoint_folder))["scaler"])
+    def _read_whole(self, found: Path) -> None:
+        result = self.model.load_state_dict(load_file(found / checkpoint.MODEL), strict=False)
+        missing = set(result.missing_keys) - set(self.model.all_tied_weights_keys)  # written once, under a shared name
+        assert not result.unexpected_keys and not missing, result
 
     def _load_rng_state(self, checkpoint_folder: str | None) -> None:
         if checkpoint_folder is not None:

@@ -56,13 +56,7 @@ SHAPES: Mapping[str, Callable[[float, OptimSettings], float]] = MappingProxyType
 
 
 def share_of_peak(step: int, steps: int, settings: OptimSettings) -> float:
-    """Return the rate of a step as a share of the peak.
-
-    Args:
-        step: The step, from 0.
-        steps: All steps of the run.
-        settings: Warm-up, shape and floor.
-    """
+    """Return the rate of a step (from 0) of so many as a share of the peak."""
     warmup = min(settings.warmup, steps)
     if step < warmup:
         return (step + 1) / warmup

@@ -23,7 +23,7 @@ RECIPES = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: a module ``train.<name>`` with ``<Name>Settings`` and ``train_<name>``."""
+    """A stage: a module ``train.<name>`` with ``<Name>Settings`` and ``run``."""
 
     name: str
     chinese: str
@@ -38,8 +38,8 @@ class Stage:
 
     def run(self, loaded: Loaded[Any], overwrite: bool) -> dict[str, Any]:
         """Run it; returns its results."""
-        train = getattr(import_module(f"train.{self.name}"), f"train_{self.name}")
-        results: dict[str, Any] = train(loaded.value, overwrite=overwrite)
+        module = import_module(f"train.{self.name}")
+        results: dict[str, Any] = module.run(self.name, loaded.value, overwrite=overwrite)
         return results
 
     def plan(self, settings: Any, as_json: bool) -> None:
@@ -94,11 +94,7 @@ def find_recipe(word: str) -> Path:
 
 
 def resolve(words: Sequence[str], *, planning: bool = False) -> tuple[Stage, Loaded[Any]]:
-    """Return the stage and its frozen settings.
-
-    Args:
-        words: ``key=value`` words.
-        planning: ``data`` and ``tokenizer`` need not be given.
+    """Return the stage and its frozen settings; for planning ``data`` and ``tokenizer`` need not be given.
 
     Raises:
         ConfigError: For an unknown stage, recipe or key, a wrong type, a missing value.

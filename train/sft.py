@@ -8,6 +8,7 @@ nats a token of held-out answers. Cost beyond pt: none; rows without loss are le
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,9 @@ class SftSettings(InstructSettings):
     neftune: float | None = setting(None, "alpha of NEFTune's noise, 5 in the paper; none: no noise", check=at_least(0))
 
 
-def train_sft(settings: SftSettings, *, overwrite: bool = False) -> dict[str, Any]:
+def run(stage: str, settings: SftSettings, *, overwrite: bool = False) -> dict[str, Any]:
     """Run the stage; see ``train.stage.run_stage``."""
-    return run_on_rows("sft", settings, lambda rows, on: _prepare(settings, rows, on), overwrite=overwrite)
+    return run_on_rows(stage, settings, partial(_prepare, settings), overwrite=overwrite)
 
 
 def _prepare(settings: SftSettings, material: Material, machine: Machine) -> Job:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from eval import parallel
+from eval.quantised import whole_size
 from train import checkpoint
-from train.quantised import whole_size
 from train.zero import masters, spread
 from workbench.errors import ConfigError
 
@@ -145,13 +145,10 @@ def _rows(n: int, world: int, rank: int) -> tuple[int, int]:
 
 
 def write_shard(folder: Path, kind: str, model: Any, optimizer: Any) -> dict[str, Any]:
-    """Write this process's part; returns what the first process keeps of it in JSON.
+    """Write this process's part of an FSDP2 model, or of DeepSpeed's engine, and of the torch optimizer beneath it.
 
-    Args:
-        folder: The checkpoint's, the same for all processes.
-        kind: The setting ``parallel``.
-        model: The FSDP2 model, or DeepSpeed's engine.
-        optimizer: The torch optimizer beneath the wrappers.
+    Returns:
+        What the first process keeps of it in JSON.
     """
     from safetensors.torch import save_file
 

@@ -110,10 +110,8 @@ class Watch:
 
     def __init__(self, settings: SpikeSettings) -> None:
         """Begin with an empty memory; nothing is judged until it is full."""
-        self.settings = settings
-        self.loss: deque[float] = deque(maxlen=settings.window)
-        self.norm: deque[float] = deque(maxlen=settings.window)
-        self.in_a_row = 0
+        self.settings, self.in_a_row = settings, 0
+        self.loss, self.norm = (deque[float](maxlen=settings.window) for _ in range(2))
         self.skipped: list[Span] = []  # left out by rollbacks
         self.lowered: list[Span] = []  # steps at a lower rate
 
@@ -187,10 +185,9 @@ class Watch:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take a checkpoint's memory; what this process has left out since then stays left out."""
-        self.loss.clear()
-        self.norm.clear()
-        self.loss.extend(state["loss"])
-        self.norm.extend(state["norm"])
+        for memory, kept in ((self.loss, state["loss"]), (self.norm, state["norm"])):
+            memory.clear()
+            memory.extend(kept)
         self.in_a_row = int(state["in_a_row"])
         known = {(int(low), int(high)) for low, high in state["skipped"]}
         self.skipped = sorted(known | set(self.skipped))

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eval import parallel
+from eval.models import ADAPTER
 from train.job import Job, Machine, RunSettings
-from train.lora import FOLDER, add_adapter, check_tune, save_adapter
+from train.lora import add_adapter, check_tune, save_adapter
 from train.model import compile_layers, save_model
 from workbench import manifest
 from workbench.config import as_dict
@@ -109,13 +110,13 @@ def _mark(settings: Any, inputs: Sequence[dict[str, Any]]) -> str:
     return manifest.fingerprint("run", marked, inputs)
 
 
-def check_run(stage: str, settings: RunSettings) -> None:
+def check_run(stage: str, settings: RunSettings, weights: Path | None) -> None:
     """Refuse what cannot be tuned or divided.
 
     Raises:
         ConfigError: Naming the setting.
     """
-    check_tune(settings.tune, settings)
+    check_tune(settings.tune, weights)
     if settings.compile and settings.parallel != "ddp":
         found = f"compiled layers are not divided by {settings.parallel}: that was not tried"
         raise ConfigError("compile", found, "use parallel=ddp, or leave compile out")
@@ -125,7 +126,9 @@ def check_run(stage: str, settings: RunSettings) -> None:
         check(stage, settings)
 
 
-def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CAUSAL_LM") -> tuple[Shape, Any]:
+def tuned(
+    settings: RunSettings, model: Any, vocabulary: int, weights: Path | None, *, task: str = "CAUSAL_LM"
+) -> tuple[Shape, Any]:
     """Put the adapter that ``tune`` asks for into a model.
 
     Returns:
@@ -138,20 +141,21 @@ def tuned(settings: RunSettings, model: Any, vocabulary: int, *, task: str = "CA
         return shape, None
     from eval.models import model_folder
 
-    assert settings.weights is not None
-    adapter = add_adapter(model, settings.lora, model_folder(settings.weights), vocabulary, task)
+    assert weights is not None
+    adapter = add_adapter(model, settings.lora, model_folder(weights), vocabulary, task)
     return replace(shape, frozen=shape.parameters - shape.input_embedding), adapter
 
 
 def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job]) -> dict[str, Any]:
     from transformers.utils.logging import disable_progress_bar
 
-    from train import sharded, zero
+    from eval.models import tell_deepspeed
+    from train import sharded
     from train.checkpoint import newest_complete, step_of
     from train.trainer import Discipline
 
     disable_progress_bar()  # a bar a file of weights says nothing
-    zero.tell_deepspeed()
+    tell_deepspeed()
     out, first, kind, machine = settings.out, parallel.first(), settings.parallel, Machine.of(settings)
     job = prepare(machine)
     if settings.compile:
@@ -254,7 +258,7 @@ def write_run(
         "family": model.config.model_type,
         "started_from": str(settings.model.weights or "fresh weights"),
         "name": out.name,
-        "model": str(out / ("model" if adapter is None else FOLDER)),
+        "model": str(out / ("model" if adapter is None else ADAPTER)),
         "curves": str(draw(out, panels)),
     }
     write_html([out], out / NAME, panels)

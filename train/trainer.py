@@ -23,7 +23,7 @@ from transformers import PrinterCallback
 
 from eval import parallel
 from train import checkpoint, sharded, zero
-from train.arguments import reporting, training_arguments
+from train.arguments import training_arguments
 from train.data import MicroBatches
 from train.job import Job, Machine, RunSettings
 from train.meter import Meter, clock
@@ -31,6 +31,7 @@ from train.saving import Saving
 from train.schedule import share_of_peak
 from train.spikes import NOT_TAKEN, NotFinite, Spike, Watch, next_sample
 from workbench.console import Progress, note
+from workbench.errors import ConfigError
 from workbench.runs.metrics import Metrics
 from workbench.stopping import saving_first
 
@@ -47,22 +48,19 @@ class Discipline(Saving):
     def __init__(
         self, settings: RunSettings, job: Job, machine: Machine, book: Metrics, bar: Progress, *, unscored: bool = False
     ) -> None:
-        """Stand before the first step.
-
-        Args:
-            settings: The run's.
-            job: The stage's.
-            machine: What it computes on.
-            book: Takes a row a step.
-            bar: Is advanced a step at a time.
-            unscored: The score before the first step is still to be made.
+        """Stand before the first step; the score before it is still to be made if ``unscored``.
 
         Raises:
             ConfigError: If one of ``report_to`` cannot be used.
         """
         arguments, world = training_arguments(settings, job, machine.precision), parallel.world()
-        with reporting(settings.report_to):
+        try:  # the Trainer looks for the integrations that it reports to
             super().__init__(model=job.model, args=arguments, train_dataset=range(job.samples))
+        except (ImportError, RuntimeError) as error:
+            if not settings.report_to:
+                raise
+            found = f"{', '.join(settings.report_to)} cannot be used ({str(error).splitlines()[0]})"
+            raise ConfigError("report_to", found, "pip install it, or leave it out") from error
         self.remove_callback(PrinterCallback)
         self.settings, self.job, self.book, self.bar, self.unscored = settings, job, book, bar, unscored
         self.meter = Meter(job.shape, job.seq_len, devices=world, device_name=machine.name)

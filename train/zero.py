@@ -17,12 +17,6 @@ import torch
 from eval import parallel
 
 
-def tell_deepspeed() -> None:
-    """Tell DeepSpeed where there is no accelerator; transformers imports it unasked, and it would say so on stdout."""
-    if not torch.accelerator.is_available():
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
-
-
 def arguments(kind: str, precision: str, offload: bool, clip: float) -> dict[str, Any]:
     """Return what transformers' TrainingArguments must know of it."""
     if not kind.startswith("zero"):

@@ -5,8 +5,8 @@ import torch
 
 from eval.draw import Draw, by_length, draw_answers
 from eval.rollout import score_answers
+from eval.value_head import ValueHead
 from tests.train.tiny_chat import make_model
-from train.value_head import ValueHead
 
 PROMPTS = [[5, 6, 7, 8, 9, 10, 11], [12], [13, 14, 15], [16, 17, 18, 19]]
 END = 2

@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from eval.merge import merge
 from tests.train.test_pt import exact, run
 from train.cli import command
-from train.lora import merge
 from train.trainer import Discipline
 from workbench.errors import ConfigError, InputError
 

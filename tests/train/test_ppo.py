@@ -138,10 +138,10 @@ def make_trainer(world, out, *more):
 
     from eval.models import load_model
     from eval.scorer import make_reward
+    from eval.value_head import ValueHead
     from tokenizer.prompts import read_prompts
     from train.ppo_batch import Models
     from train.ppo_trainer import Ppo
-    from train.value_head import ValueHead
     from workbench.console import Unseen
 
     settings = resolve(words(world, out, *more))[1].value

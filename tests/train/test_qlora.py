@@ -6,13 +6,13 @@ from importlib.util import find_spec
 import pytest
 import torch
 
+from eval.merge import merge
 from tests.train.talk import dialogues, make_base, preferences
 from tests.train.talk import run as run_talk
 from tests.train.test_parallel import LINE, finish, near, torchrun
 from tests.train.test_ppo import run as run_ppo
 from tests.train.test_ppo import world  # noqa: F401
 from tests.train.test_pt import exact, run, words
-from train.lora import merge
 from train.settings import resolve
 from train.trainer import Discipline
 from workbench.errors import ConfigError
@@ -49,8 +49,8 @@ def test_the_products_are_in_four_bits_and_nothing_else(base):
     from bitsandbytes.nn import Linear4bit
 
     from eval.models import load_model
+    from eval.quantised import quantise
     from train.meter import shape_of
-    from train.quantised import quantise
 
     model = load_model(base, "cpu").float()
     before, weights = shape_of(model), model.model.layers[0].mlp.up_proj.weight.detach().clone()
@@ -164,10 +164,10 @@ def test_two_processes_train_what_one_does(toy, base, tmp_path):
 def test_what_cannot_be_is_one_line(toy, tmp_path, monkeypatch, change, there, said):
     from train.stage import check_run
 
-    monkeypatch.setattr("train.quantised.find_spec", lambda name: object() if there else None)
+    monkeypatch.setattr("eval.quantised.find_spec", lambda name: object() if there else None)
     monkeypatch.setattr("train.sharded.find_spec", lambda name: object())
     monkeypatch.setenv("WORLD_SIZE", "2")
     settings = resolve(words(toy, tmp_path, "tune=qlora", *change))[1].value
     with pytest.raises(ConfigError, match=said) as caught:
-        check_run("pt", settings)
+        check_run("pt", settings, settings.model.weights)
     assert "\n" not in str(caught.value)

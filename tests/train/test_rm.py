@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from eval.merge import merge
 from eval.models import load_model, load_reward_model
 from eval.pairs import batch
 from eval.reward import Judged, judge, report, rewards, wilson
 from tests.train.talk import make_base, material, preferences, run, write
 from tests.train.test_pt import exact
-from train.lora import merge
 from train.rm import pair_loss
 from train.trainer import Discipline
 from workbench.errors import InputError

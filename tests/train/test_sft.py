@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from corpus.instructions.rows import Turn
+from eval.merge import merge
 from eval.models import load_model
 from eval.packing import IGNORED, masked_batch
 from tests.train.talk import dialogues, make_base, material, run, sentence, write
 from tests.train.test_pt import exact, series
 from tokenizer.chat.encode import encode_prompt, find_template, load
 from tokenizer.dialogues import Packs
-from train.lora import merge
 from train.trainer import Discipline
 from workbench import lineage
 from workbench.errors import ConfigError, InputError

@@ -65,15 +65,15 @@ class Metrics:
         self._file.close()
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of a run; a last line that a kill cut short is left out.
+def read(folder: Path, name: str = NAME) -> list[dict[str, Any]]:
+    """Return the rows of a run's file; a last line that a kill cut short is left out.
 
     Raises:
         InputError: If there is no such file, or a line in its middle is no JSON.
     """
-    path, rows = folder / NAME, list[dict[str, Any]]()
+    path, rows = folder / name, list[dict[str, Any]]()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # a text may hold U+2028, U+0085
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "name the folder of a run") from error
     for number, line in enumerate(lines, 1):
@@ -85,11 +85,11 @@ def read(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def trim(folder: Path, step: int) -> int:
+def trim(folder: Path, step: int, name: str = NAME) -> int:
     """Take away the rows past a step, which a resumed run does again; returns how many there were."""
-    if not (folder / NAME).is_file():
+    if not (folder / name).is_file():
         return 0
-    rows = read(folder)
+    rows = read(folder, name)
     kept = [row for row in rows if row["step"] <= step]
-    write_text(folder / NAME, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+    write_text(folder / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
     return len(rows) - len(kept)

@@ -24,6 +24,14 @@ def test_a_last_line_cut_short_is_left_out_and_one_in_the_middle_is_told(tmp_pat
         metrics.read(tmp_path)
 
 
+def test_a_text_with_a_line_separator_of_unicode_stays_one_row(tmp_path):
+    rows = [{"step": n, "answer": "一\u2028二\x85三"} for n in range(3)]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (tmp_path / "samples.jsonl").write_text(text, encoding="utf-8")
+    assert metrics.trim(tmp_path, 1, "samples.jsonl") == 1
+    assert metrics.read(tmp_path, "samples.jsonl") == rows[:2]
+
+
 def test_trim_takes_away_what_comes_after_a_step(tmp_path):
     assert metrics.trim(tmp_path, 3) == 0
     (tmp_path / "metrics.jsonl").write_text("".join(f'{{"step": {n}, "events": ["中"]}}\n' for n in range(6)))
