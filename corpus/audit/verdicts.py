@@ -139,7 +139,7 @@ def _csv_lines(text: str, path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def _json_lines(text: str, path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -47,7 +47,7 @@ def test_what_spreadsheets_make_of_it(tmp_path: Path, encoding: str, separator: 
 def test_jsonl_is_read_too(tmp_path: Path) -> None:
     rows = [
         {"id": "w/1", "verdict": 1},
-        {"id": "w/2", "verdict": "fail", "category": "诈骗"},
+        {"id": "w/2", "verdict": "fail", "category": "诈骗", "text": "一行\u2028又一行\u0085"},  # which ends no line
         {"id": "w/3", "verdict": None},
     ]
     path = tmp_path / "s.jsonl"
