@@ -16,6 +16,7 @@ from tokenizer.export import export
 from tokenizer.model import read_model
 from train.cli import command
 from train.pipeline import resolve_pipeline
+from train.settings import recipe_names
 from workbench import manifest
 from workbench.errors import ConfigError
 from workbench.lineage import chain
@@ -256,10 +257,30 @@ def test_sections_of_a_file_and_recipes_below_them(world, tmp_path, capsys):
     assert resolve_pipeline([f"config={path}", "pipeline=pt"]).steps[0].name == "01-pt"
 
 
-def test_the_shipped_recipe_has_both_ways():
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name.startswith("pipeline")])
+def test_a_shipped_recipe_has_both_ways(name):
     for pipeline, names in (("pt,sft,rm,ppo", ["01-pt", "02-sft", "03-rm", "04-ppo"]), ("pt,sft,dpo", None)):
-        plan = resolve_pipeline(["config=pipeline-tiny", f"pipeline={pipeline}"])
+        plan = resolve_pipeline([f"config={name}", f"pipeline={pipeline}"])
         assert [step.name for step in plan.steps] == (names or ["01-pt", "02-sft", "03-dpo"])
+
+
+def test_the_bundled_example_is_of_some_20m_parameters():
+    from train.plan import make_plan
+
+    plan = make_plan(
+        resolve_pipeline(["config=pipeline-tiny", "pipeline=pt", "pt.plan.seq_len=256"]).steps[0].loaded.value
+    )
+    assert plan.parameters == 20_449_920  # as the run tells, of 39,424 rows
+
+
+def test_every_stage_of_the_longer_recipe_is_an_adapter_over_the_one_before():
+    plan = resolve_pipeline(["config=pipeline-smollm2-lora"])
+    settings = [step.loaded.value for step in plan.steps]
+    assert [one.tune for one in settings] == ["lora"] * 4
+    merged = plan.steps[1].weights
+    assert merged.name == "02-sft-merged"
+    assert [one.model.weights for one in settings[2:]] == [merged, merged]  # so that ppo's reward shares its base
+    assert settings[3].reward == str(plan.steps[2].run)
 
 
 @pytest.mark.parametrize(

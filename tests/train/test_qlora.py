@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from eval.merge import merge
-from tests.train.talk import dialogues, make_base, preferences
+from tests.train.talk import SHARED, dialogues, make_base, preferences, write
 from tests.train.talk import run as run_talk
 from tests.train.test_parallel import LINE, finish, near, torchrun
 from tests.train.test_ppo import run as run_ppo
+from tests.train.test_ppo import words as words_ppo
 from tests.train.test_ppo import world  # noqa: F401
 from tests.train.test_pt import exact, run, words
+from train.cli import command
 from train.settings import resolve
 from train.trainer import Discipline
 from workbench.errors import ConfigError
@@ -112,22 +114,32 @@ def test_recomputation_changes_nothing(toy, base, tuned, tmp_path):
 
 
 @needed
-@pytest.mark.parametrize("stage", ["sft", "rm", "dpo"])
+@pytest.mark.parametrize("stage", ["sft", "rm", "dpo", "kto"])
 def test_the_stages_on_dialogues_and_pairs(talkative, tmp_path, stage):
     from eval.models import load_model, load_reward_model
 
     data = dialogues(tmp_path / "d.jsonl", 30) if stage == "sft" else preferences(tmp_path / "p.jsonl", 30)
+    if stage == "kto":  # each answer is a row of its own
+        pairs = map(json.loads, data.read_text(encoding="utf-8").splitlines())
+        rated = [(pair, side) for pair in pairs for side in ("chosen", "rejected")]
+        said = [[*pair["messages"], {"role": "assistant", "content": pair[side]}] for pair, side in rated]
+        rows = [{"messages": one, "label": side == "chosen"} for one, (_, side) in zip(said, rated, strict=True)]
+        data = write(tmp_path / "r.jsonl", rows)
     more = ("packing=false",) if stage == "sft" else ()
     results = run_talk(stage, talkative, data, tmp_path / "run", *SHORT, *more)
     assert results["loss_last"] < results["loss_first"] or stage == "rm"
+    if stage in ("dpo", "kto"):  # the reference is the rounded base: a coin's throw before a step
+        assert results["scores"]["margin"][0] == pytest.approx(0, abs=1e-6)
     assert merge(tmp_path / "run", tmp_path / "merged")["difference"] < 1e-5
     (load_reward_model if stage == "rm" else load_model)(tmp_path / "merged", "cpu")
 
 
 @needed
-def test_reinforcement_holds_its_adapter_to_the_rounded_base(world, tmp_path):  # noqa: F811
+@pytest.mark.parametrize("stage", ["ppo", "grpo", "rloo"])
+def test_reinforcement_holds_its_adapter_to_the_rounded_base(world, tmp_path, stage):  # noqa: F811
     few = ("tune=qlora", "lora.rank=4", "optim.lr=2e-2", "steps=4", "prompts=8", "minibatch=8", "epochs=2")
-    run_ppo(world, tmp_path / "run", *few)
+    found, loaded = resolve([f"stage={stage}", *words_ppo(world, tmp_path / "run", *few)[1:]])
+    found.run(loaded, False)
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert rows[0]["kl"] == pytest.approx(0, abs=1e-5)
     assert rows[-1]["kl"] > 1e-3
@@ -136,6 +148,25 @@ def test_reinforcement_holds_its_adapter_to_the_rounded_base(world, tmp_path):  
         ConfigError, match=r"reward: .* is an adapter over a base in 4 bits; merge it first: train merge"
     ):
         run_ppo(world, tmp_path / "next", f"reward={tmp_path / 'run'}")
+
+
+@needed
+def test_a_pipeline_hands_on_what_its_four_bits_stand_for(talkative, tmp_path):
+    """Each stage over four bits; the next goes on from the merged model, ppo is scored by the merged reward model."""
+    data = {"sft": dialogues(tmp_path / "d.jsonl", 40), **dict.fromkeys(("rm", "ppo"), preferences(tmp_path / "p", 40))}
+    line = ["pipeline=sft,rm,ppo", f"out={tmp_path}/all", "prompts=4", "max_new=4", "items=4"]
+    line += [f"sft.model.weights={talkative}", *(f"{stage}.data={path}" for stage, path in data.items())]
+    line += [f"{stage}.{word}" for stage in ("sft", "rm") for word in (*SHORT, *SHARED)]
+    drawn = ("steps=2", "prompts=4", "minibatch=8", "rollout.max_new=4", "rollout.max_prompt=64", "tune=qlora")
+    line += [f"ppo.{word}" for word in drawn]
+    assert command(line) == 0
+    made = {name: json.loads((tmp_path / "all" / name / "manifest.json").read_text()) for name in ("03-ppo", "02-rm")}
+    assert made["02-rm"]["config"]["model"]["weights"] == str(tmp_path / "all/01-sft-merged")
+    assert made["03-ppo"]["config"]["reward"] == str(tmp_path / "all/02-rm-merged")
+    first = json.loads((tmp_path / "all/03-ppo/metrics.jsonl").read_text().splitlines()[0])
+    assert first["kl"] == pytest.approx(0, abs=1e-5)
+    assert (tmp_path / "all/03-ppo-merged/model/model.safetensors").is_file()
+    assert command(line) == 0  # and does nothing
 
 
 @needed
