@@ -89,7 +89,8 @@ def _tokenizer(folder: Path) -> Any:
         stated = read_json(settings) if settings.is_file() else {}
         # Where its class is stated, the model's config need not be one of transformers' classes, which cost a second.
         known = "tokenizer_class" in stated and "auto_map" not in stated
-        config = PreTrainedConfig.from_pretrained(folder, local_files_only=True) if known else None
+        found, _ = PreTrainedConfig.get_config_dict(folder, local_files_only=True) if known else ({}, {})
+        config = PreTrainedConfig.from_dict(found) if known else None  # from_pretrained would warn of the type
         return AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # tokenizers and transformers raise many kinds for a damaged file
         if isinstance(error, MemoryError | KeyboardInterrupt):
