@@ -60,6 +60,26 @@ def test_the_pairs_hold_what_their_rule_says(tmp_path):
     assert not used & {row["output"] for row in asked}
 
 
+def test_a_model_read_from_gguf_does_not_remember_it(tmp_path):
+    """transformers refuses to train what its config says is quantised, though its weights are whole."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    spec = spec_from_file_location("get_smollm2", EXAMPLES / "get_smollm2.py")
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    read = LlamaForCausalLM(LlamaConfig(vocab_size=32, **sizes))
+    read.config.quantization_config = {"quant_method": "gguf", "dequantize": False}
+    made = script.plain(read)
+    made.save_pretrained(tmp_path)
+    assert "quantization_config" not in json.loads((tmp_path / "config.json").read_text())
+    for name, weight in read.state_dict().items():
+        assert torch.equal(made.state_dict()[name], weight)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A copy of the examples, and the four commands on the path."""

