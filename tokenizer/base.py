@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizer.gguf import read_vocabulary
-from tokenizer.model import BPE, BYTE, CONTROL, SPACE, UNKNOWN
+from tokenizer.model import BPE, BYTE, CONTROL, SPACE, UNKNOWN, vocabulary_in
 from workbench.console import note
 from workbench.errors import InputError, MissingPackage, OutputError
 from workbench.files import atomic_path, make_folder, sha256_file
@@ -83,10 +83,10 @@ def find_model(word: str) -> Path:
     path = Path(word)
     if not path.is_dir():
         return find_base(word).path
-    for name in ("tokenizer.model", "tokenizer.json"):
-        if (path / name).is_file():
-            return path / name
-    raise InputError(path, "holds no tokenizer.model and no tokenizer.json", "name a tokenizer folder")
+    found = vocabulary_in(path)
+    if found is None:
+        raise InputError(path, "holds no tokenizer.model and no tokenizer.json", "name a tokenizer folder")
+    return found
 
 
 def mistral() -> Path:

@@ -116,16 +116,6 @@ def test_nothing_costs_nothing():
     assert Bits(8.0, 4, 2).per_byte == 2.0
 
 
-@pytest.fixture(scope="module")
-def saved(toy, tmp_path_factory):
-    import shutil
-
-    folder = tmp_path_factory.mktemp("model")
-    tiny().save_pretrained(folder)
-    shutil.copy(toy / "tok/tokenizer.model", folder)
-    return folder
-
-
 def test_the_command(toy, saved, capsys, held_out):
     assert command(["bits", "--model", str(saved), "--tokens", str(toy / "tokens"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

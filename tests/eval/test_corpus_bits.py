@@ -44,16 +44,6 @@ def built(tmp_path_factory):
     return make_corpus(tmp_path_factory.mktemp("built") / "corpus")
 
 
-@pytest.fixture(scope="module")
-def saved(toy, tmp_path_factory):
-    import shutil
-
-    folder = tmp_path_factory.mktemp("model")
-    tiny().save_pretrained(folder)
-    shutil.copy(toy / "tok/tokenizer.model", folder)
-    return folder
-
-
 def test_all_documents_by_what_they_belong_to(built):
     found = list(choose_documents(built, None))
     assert len(found) == choose_documents(built, None).count == 60
