@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import ConfigError, InputError
+from workbench.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,22 +111,14 @@ def _score_texts(arguments: argparse.Namespace) -> dict[Part, Bits]:
     from eval.bits import Part
     from eval.models import load_model, model_folder
     from eval.text_bits import bits_of_documents
+    from workbench.files import read_text
 
-    texts = [(Part("text", str(path), ""), _read(path)) for path in dict.fromkeys(arguments.text)]
+    texts = [(Part("text", str(path), ""), read_text(path)) for path in dict.fromkeys(arguments.text)]
     return bits_of_documents(load_model(arguments.model), model_folder(arguments.model), texts, **_how(arguments))
 
 
 def _how(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"window": arguments.window, "batch_size": arguments.batch, "precision": arguments.precision}
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "name a text file that exists") from error
-    except UnicodeDecodeError as error:
-        raise InputError(path, f"is not UTF-8 at byte {error.start}", "save it as UTF-8") from error
 
 
 _SCORERS: dict[str, Scorer] = {"tokens": _score_shards, "corpus": _score_corpus, "text": _score_texts}

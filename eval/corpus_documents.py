@@ -6,13 +6,13 @@ parts they lie in, and within any larger one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
+from corpus.kept import kept_parts, read_part
 from corpus.rows import MADE_BY
 from corpus.sampling import keys_of
 from eval.bits import Part
@@ -31,7 +31,7 @@ class Documents:
     def __iter__(self) -> Iterator[tuple[Part, str]]:
         """Yield what a document belongs to, and its text, in the order of the corpus."""
         for path in self.files:
-            rows = _read(path, ("id", "text", *Part._fields))
+            rows = read_part(path, ("id", "text", *Part._fields))
             if self.last is not None:
                 rows = rows.filter(keys_of(rows["id"]) <= self.last)
             for text, *part in rows.select("text", *Part._fields).iter_rows():
@@ -49,7 +49,7 @@ def choose_documents(corpus: Path, wanted: int | None) -> Documents:
         InputError: If the folder is no complete corpus, has no kept documents, or a part of it is missing or damaged.
     """
     made = manifest.read(corpus, "corpus", MADE_BY)
-    parts = [entry for entry in made.files if str(entry["path"]).startswith("kept/")]
+    parts = kept_parts(made)
     kept = sum(int(entry["rows"]) for entry in parts)
     if not kept:
         raise InputError(corpus, "has no kept documents", f"see: corpus report {corpus}")
@@ -58,17 +58,7 @@ def choose_documents(corpus: Path, wanted: int | None) -> Documents:
         return Documents(files, kept, None)
     keys = np.empty(0, np.uint64)
     for path in files:
-        keys = np.concatenate([keys, keys_of(_read(path, ("id",))["id"]).to_numpy()])
+        keys = np.concatenate([keys, keys_of(read_part(path, ("id",))["id"]).to_numpy()])
         if len(keys) > wanted:
             keys = np.partition(keys, wanted - 1)[:wanted]
     return Documents(files, wanted, int(keys.max()))
-
-
-def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
-    if not path.is_file():
-        raise InputError(path, "is missing", "build the corpus again")
-    try:
-        rows = pl.read_parquet(path, columns=list(columns), hive_partitioning=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(path, f"is not a part of a corpus ({str(error).splitlines()[0]})", "build it again") from error
-    return rows.select(pl.col(name).cast(pl.String).fill_null("") for name in columns)

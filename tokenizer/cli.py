@@ -220,8 +220,9 @@ def _embed(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from tokenizer.base import find_model
     from tokenizer.check import check
-    from tokenizer.verdict import as_report, judge, print_findings, read_text
+    from tokenizer.verdict import as_report, judge, print_findings
     from workbench.console import emit_json
+    from workbench.files import read_text
 
     texts = {str(path): read_text(path) for path in arguments.text}
     find_model(str(arguments.folder))
@@ -241,9 +242,8 @@ def _compare(arguments: argparse.Namespace) -> int:
     from tokenizer.fertility import fertility, print_comparison
     from tokenizer.passage import page
     from tokenizer.peers import find_vocabulary
-    from tokenizer.verdict import read_text
     from workbench.console import emit_json
-    from workbench.files import make_folder, write_text
+    from workbench.files import make_folder, read_text, write_text
 
     texts = {str(path): read_text(path) for path in arguments.text}
     vocabularies = {word: find_vocabulary(word) for word in arguments.folders}

@@ -11,7 +11,7 @@ memory stays under 1.5 GB for any corpus.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from corpus.flat import CodePoints, FlatText, Offsets
+from corpus.kept import kept_parts, read_part
 from tokenizer.bpe import CODE_POINTS
 from tokenizer.vocabularies import HANZI_BLOCKS, MAX_PIECE_CHARS
 from tokenizer.words import BREAK, Int32, Merges, learn_merges
@@ -34,7 +35,6 @@ from workbench.files import make_folder, write_text
 HELD_OUT = 0.3
 HELD_OUT_SEED = 1  # of the hash that holds documents out; another than the sample's
 SURPLUS = 1.5  # candidates to one admitted word
-BATCH_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ def learn(corpus: Path, settings: LearnSettings) -> tuple[Learnt, str]:
         InputError: If the corpus is none or has no hanzi to learn from.
     """
     made = manifest.read(corpus, "corpus", "corpus build --src NAME --out DIR")
-    parts = [corpus / str(entry["path"]) for entry in made.files if str(entry["path"]).startswith("kept/")]
+    parts = [corpus / str(entry["path"]) for entry in kept_parts(made)]
     sample = Sample(settings.sample_hanzi)
     with progress("read", len(parts), "files") as count:
         for path in parts:
-            for ids, texts in _batches(path):
-                sample.add(ids, texts)
+            rows = read_part(path, ("id", "text"))
+            sample.add(rows["id"], rows["text"])
             count.advance()
     found = learn_words(sample, settings)
     if not found.words:
@@ -109,19 +109,6 @@ def learn(corpus: Path, settings: LearnSettings) -> tuple[Learnt, str]:
             "name a larger corpus, or a lower --min-count",
         )
     return found, made.fingerprint
-
-
-def _batches(path: Path) -> Iterator[tuple[pl.Series, pl.Series]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        for batch in pq.ParquetFile(path).iter_batches(BATCH_ROWS, columns=["id", "text"]):
-            frame = pl.from_arrow(pa.Table.from_batches([batch]))
-            assert isinstance(frame, pl.DataFrame)
-            yield frame["id"].cast(pl.String).fill_null(""), frame["text"].cast(pl.String).fill_null("")
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise InputError(path, f"is not a part of a corpus ({str(error).splitlines()[0]})", "build it again") from error
 
 
 class Sample:

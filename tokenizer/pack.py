@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from corpus.engine.local import Local
+from corpus.kept import kept_parts
 from tokenizer import weights
 from tokenizer.best_fit import best_fit
 from tokenizer.job import Job, PackSettings
@@ -78,7 +79,7 @@ def pack(
     encoder = load_encoder(model, digest)
     if encoder.eos_id < 0:
         raise InputError(model, "has no eos, so documents could not be told apart", "name a model that has one")
-    parts = [entry for entry in made.files if str(entry["path"]).startswith("kept/")]
+    parts = kept_parts(made)
     if not parts:
         raise InputError(corpus, "has no kept documents", "see: corpus report DIR")
     weights.check_names(settings.weights, [corpus / str(part["path"]) for part in parts])

@@ -17,6 +17,7 @@ import polars as pl
 import xxhash
 from numpy.typing import NDArray
 
+from corpus.kept import read_part
 from tokenizer import weights
 from tokenizer.job import Job
 from tokenizer.runs import ends, order_by_key, with_ends
@@ -66,7 +67,7 @@ def encode_unit(unit: Unit) -> dict[str, Any]:
     if done.is_file():
         return dict(read_json(done))
     clock = time.process_time()
-    frame = pl.concat([_read_part(path) for path in unit.files])
+    frame = pl.concat([_read(path) for path in unit.files])
     encoded = job.encoder.encode(frame["text"])
     bos, eos = job.encoder.bos_id, job.encoder.eos_id
     ids = [name.encode() for name in frame["id"]]
@@ -113,14 +114,7 @@ def places(ids: Sequence[bytes], times: NDArray[np.int64], seed: int) -> tuple[N
     return laid, np.fromiter((xxhash.xxh3_64_intdigest(name, seed) for name in names), np.uint64, len(names))
 
 
-def _read_part(path: Path) -> pl.DataFrame:
-    try:
-        weighted = weights.COLUMN in pl.read_parquet_schema(path)
-        names = [*READ, weights.COLUMN] if weighted else list(READ)
-        frame = pl.read_parquet(path, columns=names, hive_partitioning=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(path, f"is not a part of a corpus ({str(error).splitlines()[0]})", "build it again") from error
-    weight = pl.col(weights.COLUMN).fill_null(1.0) if weighted else pl.lit(1.0)
-    words = [pl.col(name).cast(pl.String).fill_null("") for name in READ]
-    columns = frame.with_columns(*words, weight.cast(pl.Float64).alias(weights.COLUMN))
-    return columns.select(*READ, weights.COLUMN)
+def _read(path: Path) -> pl.DataFrame:
+    rows = read_part(path, READ, (weights.COLUMN,))
+    weight = pl.col(weights.COLUMN).fill_null(1.0) if weights.COLUMN in rows.columns else pl.lit(1.0)
+    return rows.with_columns(weight.cast(pl.Float64).alias(weights.COLUMN))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from workbench.console import table
-from workbench.errors import GateFailed, InputError
+from workbench.errors import GateFailed
 
 BLOCK_LINES = 50
 HARD = (
@@ -70,23 +69,6 @@ class Finding:
     loaders: tuple[Verdict, ...]
     base_lines: int | None = None  # lines without an added piece, compared with the base; None without a base
     base_changed: int = 0  # of them segmented otherwise than in the base
-
-
-def read_text(path: Path) -> str:
-    """Return a UTF-8 file as it is, line ends and all.
-
-    Raises:
-        InputError: If it cannot be read, is not UTF-8 or is empty.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "name a text file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(path, f"is not UTF-8 at byte {error.start:,}", "save it as UTF-8") from error
-    if not text:
-        raise InputError(path, "is empty", "name a text file")
-    return text
 
 
 def cut(text: str) -> list[str]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import OutputError
+from workbench.errors import InputError, OutputError
 
 
 def sync_folder(folder: Path) -> None:
@@ -95,6 +95,23 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def read_text(path: Path) -> str:
+    """Return a UTF-8 file as it is, line ends and all.
+
+    Raises:
+        InputError: If it cannot be read, is not UTF-8 or is empty.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "name a text file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(path, f"is not UTF-8 at byte {error.start:,}", "save it as UTF-8") from error
+    if not text:
+        raise InputError(path, "is empty", "name a text file")
+    return text
 
 
 def write_text(path: Path, text: str) -> None:

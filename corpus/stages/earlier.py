@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from corpus.kept import kept_parts, read_part
 from corpus.meeting import meet
 from corpus.rows import MADE_BY
 from corpus.stages.base import Survivors
@@ -30,7 +31,7 @@ def parts_of(corpus: Path) -> list[Path]:
         InputError: If it is no complete corpus.
     """
     made = manifest.read(corpus, "corpus", MADE_BY)
-    return [corpus / str(file["path"]) for file in made.files if str(file["path"]).startswith("kept/")]
+    return [corpus / str(entry["path"]) for entry in kept_parts(made)]
 
 
 def texts_of(corpus: Path) -> Frames:
@@ -38,7 +39,7 @@ def texts_of(corpus: Path) -> Frames:
     files = parts_of(corpus)
     with progress(f"read {corpus.name}", len(files), "parts") as count:
         for file in files:
-            yield pl.read_parquet(file, columns=["id", "text"], hive_partitioning=False)
+            yield read_part(file, ("id", "text"))
             count.advance()
 
 

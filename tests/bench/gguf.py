@@ -23,9 +23,9 @@ from typing import Any
 
 from sentencepiece import SentencePieceProcessor
 
-from tokenizer.verdict import HARD, read_text
+from tokenizer.verdict import HARD
 from workbench.console import table
-from workbench.files import read_json
+from workbench.files import read_json, read_text
 
 
 def parser() -> argparse.ArgumentParser:

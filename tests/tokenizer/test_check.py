@@ -6,7 +6,7 @@ import pytest
 from tests.tokenizer.conftest import SENTENCES, train_model
 from tokenizer.check import check, compare_loaders
 from tokenizer.cli import command
-from tokenizer.verdict import BROKEN, HARD, Finding, cut, judge, read_text
+from tokenizer.verdict import BROKEN, HARD, Finding, cut, judge
 from workbench.errors import GateFailed, InputError
 
 TEXT = "\n".join([*SENTENCES, "  leading\r", "\ttab", "", "😀𠮷 and <s> </s> <human>", "砚"])
@@ -72,12 +72,6 @@ def test_bad_input_is_one_line(extended, tmp_path):
     (folder / "tokenizer.json").write_text("{}")
     with pytest.raises(InputError, match="cannot be loaded"):
         compare_loaders(folder, TEXT)
-    for content, said in ((b"", "is empty"), (b"a\xff", "is not UTF-8 at byte 1")):
-        (tmp_path / "t.txt").write_bytes(content)
-        with pytest.raises(InputError, match=said):
-            read_text(tmp_path / "t.txt")
-    with pytest.raises(InputError, match="cannot be read"):
-        read_text(tmp_path / "nowhere.txt")
 
 
 def test_several_texts_are_all_checked_and_told_by_name(extended, small, tmp_path, capsys):

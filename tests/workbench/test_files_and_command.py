@@ -10,7 +10,7 @@ import pytest
 from workbench.command import Parser, did_you_mean, run
 from workbench.console import format_cell, table
 from workbench.errors import ConfigError, GateFailed, InputError, OutputError, UserError
-from workbench.files import atomic_path, make_folder, sha256_file, write_text
+from workbench.files import atomic_path, make_folder, read_text, sha256_file, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -121,3 +121,18 @@ def test_help_answers_without_heavy_imports(package: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "is empty"), (b"a\xff", "is not UTF-8 at byte 1"), (None, "cannot be read")]
+)
+def test_a_text_that_cannot_be_read_is_one_line(tmp_path, content, said):
+    if content is not None:
+        (tmp_path / "t.txt").write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        read_text(tmp_path / "t.txt")
+
+
+def test_a_text_keeps_its_line_ends(tmp_path):
+    (tmp_path / "t.txt").write_bytes("研\r\n墨\r".encode())
+    assert read_text(tmp_path / "t.txt") == "研\r\n墨\r"
