@@ -56,15 +56,26 @@ class FlatText:
 
     def replaced(self, new: Mapping[int, str]) -> FlatText:
         """Return the documents with some of them, by number, as other texts."""
-        rows = sorted(new)
-        fresh = FlatText.of(pl.Series([new[row] for row in rows], dtype=pl.String))
-        pieces, at = [], 0
-        for n, row in enumerate(rows):
-            pieces += [self.chars[at : self.offsets[row]], fresh.chars[fresh.offsets[n] : fresh.offsets[n + 1]]]
-            at = int(self.offsets[row + 1])
-        lengths = self.lengths
-        lengths[rows] = fresh.lengths
-        return FlatText(np.concatenate([*pieces, self.chars[at:]]), np.concatenate([[0], np.cumsum(lengths)]))
+        rows = np.array(sorted(new), np.int64)
+        places = np.stack([rows, np.zeros_like(rows), self.lengths[rows]], axis=1)
+        return self.spliced(places, FlatText.of(pl.Series([new[row] for row in rows.tolist()], dtype=pl.String)))
+
+    def stretches(self, places: NDArray[np.int64]) -> list[str]:
+        """Return some stretches as Python strings (``places`` as ``spliced`` takes them)."""
+        begins, ends = self.offsets[places[:, 0]] + places[:, 1], self.offsets[places[:, 0]] + places[:, 2]
+        return [self.chars[a:b].tobytes().decode("utf-32-le") for a, b in zip(begins, ends, strict=True)]
+
+    def spliced(self, places: NDArray[np.int64], fresh: FlatText) -> FlatText:
+        """Return the documents with some stretches of them as others.
+
+        Args:
+            places: Document, start and end in it of each stretch, in order, none within another; shape (stretches, 3).
+            fresh: What comes in the place of each.
+        """
+        size = len(self.chars) + len(fresh.chars) - int((places[:, 2] - places[:, 1]).sum())
+        out = FlatText(np.empty(size, np.uint32), np.empty_like(self.offsets))
+        splice(self.chars, self.offsets, places, fresh.chars, fresh.offsets, out.chars, out.offsets)
+        return out
 
     def to_series(self, name: str = "text") -> pl.Series:
         """Encode back to a polars string column of shape (documents,)."""
@@ -108,7 +119,27 @@ def rewritten(texts: pl.Series, new: Mapping[int, str]) -> pl.Series:
         return texts
     flat = FlatText.of(texts).replaced(new)
     rows = sorted(new)
-    out = texts.clone().scatter(rows, pl.Series([new[row] for row in rows], dtype=pl.String))  # it writes into texts
+    return _scattered(texts, np.array(rows), pl.Series([new[row] for row in rows], dtype=pl.String), flat)
+
+
+def respliced(texts: pl.Series, places: NDArray[np.int64], fresh: FlatText) -> pl.Series:
+    """Return a column with some stretches of its texts as others (``FlatText.spliced``); it stays decoded."""
+    if not len(places):
+        return texts
+    flat = FlatText.of(texts).spliced(places, fresh)
+    rows = np.unique(places[:, 0])
+    return _scattered(texts, rows, flat.rows(rows).to_series(), flat)
+
+
+def filtered(texts: pl.Series, kept: pl.Series, out: pl.Series) -> None:
+    """Tell that ``out`` is what ``texts`` has where ``kept`` is true: if those were decoded last, so is it now."""
+    known, last = _LAST
+    if len(known) == len(texts) and len(out) < len(texts) and known.equals(texts):
+        _keep(out, last.rows(kept.arg_true().to_numpy().astype(np.int64)))
+
+
+def _scattered(texts: pl.Series, rows: NDArray[np.int64], new: pl.Series, flat: FlatText) -> pl.Series:
+    out = texts.clone().scatter(rows, new)  # it writes into texts
     _keep(out, flat)
     return out
 
@@ -130,6 +161,36 @@ def gather(chars: CodePoints, offsets: Offsets, rows: NDArray[np.int64], out: Co
         for k in range(offsets[i], offsets[i + 1]):
             out[n] = chars[k]
             n += 1
+
+
+@compiled
+def splice(
+    chars: CodePoints,
+    offsets: Offsets,
+    places: NDArray[np.int64],
+    fresh: CodePoints,
+    fresh_offsets: Offsets,
+    out: CodePoints,
+    out_offsets: Offsets,
+) -> None:
+    """Copy documents, and in the place of each stretch what is fresh."""
+    n = p = 0
+    out_offsets[0] = 0
+    for i in range(len(offsets) - 1):
+        at = offsets[i]
+        while p < len(places) and places[p, 0] == i:
+            for k in range(at, offsets[i] + places[p, 1]):
+                out[n] = chars[k]
+                n += 1
+            for k in range(fresh_offsets[p], fresh_offsets[p + 1]):
+                out[n] = fresh[k]
+                n += 1
+            at = offsets[i] + places[p, 2]
+            p += 1
+        for k in range(at, offsets[i + 1]):
+            out[n] = chars[k]
+            n += 1
+        out_offsets[i + 1] = n
 
 
 @compiled

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from corpus.engine.store import Store
+from corpus.flat import filtered
 from corpus.ledger import Amount, taken_inside
 from corpus.recipe import Recipe, Step
 from corpus.rows import BUCKETS, DOCS_PER_SHARD, SOURCE, VERDICT
@@ -127,7 +128,10 @@ def run_steps(batch: pl.DataFrame, job: Job, number: int) -> tuple[pl.DataFrame,
             gone = batch.filter(pl.col("stage").is_not_null())
             reasons = {str(reason): count for reason, count in gone["reason"].value_counts().iter_rows()}
             out.append(gone)
-            batch = batch.filter(pl.col("stage").is_null())
+            kept = batch["stage"].is_null()
+            batch = batch.filter(kept)
+            if "text" in batch.columns:
+                filtered(before["text"], kept, batch["text"])
         seconds = time.process_time() - clock
         account: dict[str, Any] = {"step": step.label, "rows": rows, "reasons": reasons, "cpu_seconds": seconds}
         if "text" in step.stage.writes:

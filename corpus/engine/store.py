@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from corpus.rows import VERDICT
 from workbench.files import atomic_path, read_json, write_json
@@ -56,17 +58,20 @@ class Store:
             names: Columns that passes before wrote; the latest one of a name counts.
             before: The pass about to run.
         """
-        wanted = {"doc", *names}
-        frame = pl.DataFrame()
-        for number in range(before):
-            path = self.path(number, shard)
-            part = _read(path, wanted | {"stage"})
-            if not part.width:
-                continue
-            frame = frame.drop(part.columns, strict=False).hstack(part) if frame.width else part
+        parts = [_read(self.path(number, shard), {"doc", "stage", *names}) for number in range(before)]
+        columns: dict[str, pl.Series] = {}
+        still: NDArray[np.bool_] | None = None  # of a pass's documents, those that later ones kept; None: all
+        for part in reversed(parts):
             if "stage" in part.columns and part["stage"].null_count() < len(part):
-                frame = frame.filter(pl.col("stage").is_null())
-        return frame.select("doc", *(name for name in names if name != "doc"))
+                kept = part["stage"].is_null().to_numpy()
+                if still is not None:
+                    kept[kept] = still
+                still = kept
+            mask = None if still is None else pl.Series(still)
+            for name in part.columns:
+                if name not in columns and name != "stage":
+                    columns[name] = part[name] if mask is None else part[name].filter(mask)
+        return pl.DataFrame([columns[name] for name in dict.fromkeys(("doc", *names))])
 
     def everything(self, shard: str, passes: int) -> Iterator[pl.DataFrame]:
         """Yield the documents of a shard with all their columns: for each pass those it rejected, at last the kept."""

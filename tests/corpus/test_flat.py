@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.flat import FlatText, rewritten
+from corpus.flat import FlatText, filtered, respliced, rewritten
 
 TEXTS = st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=30), max_size=12)
 
@@ -43,3 +43,33 @@ def test_a_rewritten_column_stays_decoded_and_the_old_one_as_it_was() -> None:
     assert FlatText.of(new).to_series().to_list() == new.to_list()
     assert series[3] == "第3篇"
     assert rewritten(series, {}) is series
+
+
+@given(TEXTS, st.data())
+def test_stretches_are_spliced(texts: list[str], data: st.DataObject) -> None:
+    places, fresh, wanted = [], [], []
+    for i, text in enumerate(texts):
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+        pairs = list(zip(cuts[::2], cuts[1::2], strict=False))
+        new = [data.draw(st.text("墨a𠀀", max_size=4)) for _ in pairs]
+        places += [(i, *pair) for pair in pairs]
+        fresh += new
+        ends = [0, *(end for _, end in pairs)]
+        rest = [text[a:b] for a, b in zip(ends, [*(start for start, _ in pairs), len(text)], strict=True)]
+        wanted.append("".join(a + b for a, b in zip(rest, [*new, ""], strict=True)))
+    series = pl.Series("text", texts, dtype=pl.String)
+    where = np.array(places, np.int64).reshape(-1, 3)
+    flat = FlatText.of(series)
+    assert flat.spliced(where, FlatText.of(pl.Series(fresh, dtype=pl.String))).to_series().to_list() == wanted
+    assert flat.stretches(where) == [texts[i][start:end] for i, start, end in places]
+    assert respliced(series, where, FlatText.of(pl.Series(fresh, dtype=pl.String))).to_list() == wanted
+    assert series.to_list() == texts
+
+
+def test_a_filtered_column_stays_decoded() -> None:
+    series = pl.Series("text", [f"第{n}篇" for n in range(200)])
+    FlatText.of(series)
+    kept = pl.Series([n % 3 > 0 for n in range(200)])
+    out = series.filter(kept)
+    filtered(series, kept, out)
+    assert FlatText.of(out).to_series().to_list() == out.to_list()

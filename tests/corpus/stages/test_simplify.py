@@ -4,6 +4,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opencc import OpenCC
 
 from corpus.stages.simplify import Simplify
 
@@ -34,3 +37,20 @@ def test_simplified_text_is_not_touched() -> None:
 
 def test_count() -> None:
     assert simplify("學a習")[1] == 2
+
+
+def test_of_a_simplified_text_only_the_clauses_with_a_traditional_character_are_converted() -> None:
+    plain = (
+        "全局一坏，那就全完了，大家都在河边写字，水很清。" * 3
+    )  # OpenCC takes 坏 for traditional, and makes 坯 of it
+    assert simplify(f"{plain}他說：學習\n很好。{plain}")[0] == f"{plain}他说：学习\n很好。{plain}"
+
+
+@given(st.lists(st.text("學習书法很，。\n a乾隆燥", max_size=30), max_size=9))
+def test_what_is_converted_is_what_opencc_makes_of_it(texts: list[str]) -> None:
+    got = Simplify().mark(
+        pl.DataFrame({"text": texts, "title": texts}, schema=dict.fromkeys(("text", "title"), pl.String)), Path()
+    )
+    convert = OpenCC("t2s").convert
+    wanted = [convert(text) if marked else text for text, marked in zip(texts, got["simplified_chars"], strict=True)]
+    assert got["text"].to_list() == wanted  # 乾燥, 乾隆: no phrase goes across the end of a clause
