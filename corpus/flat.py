@@ -122,13 +122,17 @@ def rewritten(texts: pl.Series, new: Mapping[int, str]) -> pl.Series:
     return _scattered(texts, np.array(rows), pl.Series([new[row] for row in rows], dtype=pl.String), flat)
 
 
-def respliced(texts: pl.Series, places: NDArray[np.int64], fresh: FlatText) -> pl.Series:
-    """Return a column with some stretches of its texts as others (``FlatText.spliced``); it stays decoded."""
-    if not len(places):
-        return texts
-    flat = FlatText.of(texts).spliced(places, fresh)
-    rows = np.unique(places[:, 0])
-    return _scattered(texts, rows, flat.rows(rows).to_series(), flat)
+def respliced(texts: pl.Series, flat: FlatText, places: NDArray[np.int64], fresh: FlatText) -> pl.Series:
+    """Return a column with some stretches of its texts as others (``FlatText.spliced``); it stays decoded.
+
+    Args:
+        texts: The column.
+        flat: It, decoded.
+        places: The stretches.
+        fresh: What comes in the place of each.
+    """
+    out, rows = flat.spliced(places, fresh), np.unique(places[:, 0])
+    return _scattered(texts, rows, out.rows(rows).to_series(), out)
 
 
 def filtered(texts: pl.Series, kept: pl.Series, out: pl.Series) -> None:

@@ -40,12 +40,12 @@ class Simplify:
 
     def mark(self, batch: pl.DataFrame, desk: Path) -> pl.DataFrame:
         """Rewrite ``text`` and ``title``; add how many characters could change."""
-        title, _ = self._convert(batch["title"])
-        text, counts = self._convert(batch["text"])  # last, so that the next step finds the text decoded
+        flat = FlatText.of(batch["text"])  # before the titles: the step before has left the text decoded
+        title, _ = self._convert(batch["title"], FlatText.of(batch["title"]))
+        text, counts = self._convert(batch["text"], flat)  # last, so that the next step finds the text decoded
         return batch.with_columns(text, title, pl.Series("simplified_chars", counts, dtype=pl.UInt32))
 
-    def _convert(self, texts: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
-        flat = FlatText.of(texts)
+    def _convert(self, texts: pl.Series, flat: FlatText) -> tuple[pl.Series, NDArray[np.int64]]:
         counts = np.zeros(len(flat), np.int64)
         table = kinds(self.config)
         found = find_places(flat.chars, flat.offsets, table, counts, np.empty((0, 3), np.int64))
@@ -53,9 +53,12 @@ class Simplify:
             return texts, counts
         places = np.empty((found, 3), np.int64)
         find_places(flat.chars, flat.offsets, table, counts, places)
+        new = np.array(flat.stretches(places), object)
         converter = _converter(self.config)
-        new = [converter.convert(text) for text in flat.stretches(places)]
-        return respliced(texts, places, FlatText.of(pl.Series(new, dtype=pl.String))), counts
+        clause = places[:, 2] - places[:, 1] < flat.lengths[places[:, 0]]  # has no line end, so all go at once
+        new[clause] = converter.convert("\n".join(new[clause])).split("\n")[: clause.sum()]
+        new[~clause] = [converter.convert(text) for text in new[~clause]]
+        return respliced(texts, flat, places, FlatText.of(pl.Series(new, dtype=pl.String))), counts
 
 
 @cache

@@ -62,7 +62,7 @@ def test_stretches_are_spliced(texts: list[str], data: st.DataObject) -> None:
     flat = FlatText.of(series)
     assert flat.spliced(where, FlatText.of(pl.Series(fresh, dtype=pl.String))).to_series().to_list() == wanted
     assert flat.stretches(where) == [texts[i][start:end] for i, start, end in places]
-    assert respliced(series, where, FlatText.of(pl.Series(fresh, dtype=pl.String))).to_list() == wanted
+    assert respliced(series, flat, where, FlatText.of(pl.Series(fresh, dtype=pl.String))).to_list() == wanted
     assert series.to_list() == texts
 
 
