@@ -6,7 +6,7 @@ id); a document is scored by the model of the other half, so none is scored by a
 
 Tokens are characters, white space dropped; the score is that of KenLM, to the last bit (``corpus.ngram.query``), of the
 spaced text with begin and end; perplexity is 10 ** (-score / (tokens + 1)). (Heafield 2011; Wenzek et al. 2020, CCNet,
-section 3.3.) Cost: 30 MB per CPU-second; a reference of 12 MB takes 1.5 CPU-s to estimate and make ready.
+section 3.3.) Cost: 35 MB per CPU-second; a reference of 12 MB takes 1.5 CPU-s to estimate and make ready.
 """
 
 from __future__ import annotations
