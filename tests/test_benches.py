@@ -3,18 +3,9 @@
 import pytest
 
 from tests.bench import embed, vocab
-from tests.bench.texts import FILES, texts_of
 
-TINY = ["--hidden", "16", "--layers", "1", "--seq-len", "64", "--batch", "1", "--seeds", "1", "--text-mb", "0.1"]
+TINY = ["--hidden", "16", "--layers", "1", "--seq-len", "64", "--batch", "1", "--seeds", "1", "--text-mb", "0.3"]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def short_documents(tmp_path, monkeypatch):
-    """What pip brings, in documents of 20 lines, so that a little of it has some of each kind held out."""
-    for name, texts in texts_of(tmp_path).items():
-        (tmp_path / FILES[name]).write_text("\n".join(texts.head(2000)), encoding="utf-8")
-    monkeypatch.setenv("YANMO_BENCH_TEXTS", str(tmp_path))
 
 
 def test_vocab(capsys):
@@ -30,3 +21,8 @@ def test_embed(capsys):
     embed.main([*TINY, "--base", "mistral", "--base-mb", "0.1", "--stops", "0,2", "--inits", "mean,zero"])
     said = capsys.readouterr().out
     assert said.count("\n mean ") == said.count("\n zero ") == 2  # a table a stop
+
+
+def test_a_text_too_small_to_hold_some_of_each_kind_out_is_told():
+    with pytest.raises(SystemExit, match=r"no document of .* is held out: give a larger --text-mb"):
+        vocab.main([*TINY, "--base", "mistral", "--text-mb", "0.02"])

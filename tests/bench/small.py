@@ -21,7 +21,7 @@ import xxhash
 
 from eval.bits import NOTHING, bits_of_shards, by
 from tokenizer.pack import PackSettings, pack
-from tokenizer.shards import TokenShards
+from tokenizer.shards import SPLITS, TokenShards
 from workbench import manifest
 
 SHARES = {"Chinese": 0.6, "English": 0.25, "code": 0.15}  # of the bytes
@@ -126,8 +126,11 @@ class Packed:
 
 
 def packed(corpus: Path, tokenizer: Path, out: Path, seq_len: int) -> Packed:
-    """Pack a corpus; the held-out documents are the same whatever the vocabulary."""
-    pack(corpus, tokenizer, out, PackSettings(seq_len, HELD_OUT), workers=1)
+    """Pack a corpus; the held-out documents, some of each kind, are the same whatever the vocabulary."""
+    made = pack(corpus, tokenizer, out, PackSettings(seq_len, HELD_OUT), workers=1)
+    train, held_out = ({row["source"] for row in made["splits"].get(split, {}).get("ledger", [])} for split in SPLITS)
+    if lacking := sorted(train - held_out):
+        raise SystemExit(f"no document of {', '.join(lacking)} is held out: give a larger --text-mb")
     return Packed(TokenShards.open(out, "train"), TokenShards.open(out, "validation"))
 
 

