@@ -64,6 +64,20 @@ def model_folder(folder: Path) -> Path:
     return inner
 
 
+def whole_model(folder: Path) -> Path:
+    """Return the same folder of a model whose weights are numbers, not codes: what can be trained and merged.
+
+    Raises:
+        InputError: If its config says that they are quantised (GPTQ, AWQ, bitsandbytes and the like), or no model.
+    """
+    inner = model_folder(folder)
+    if codes := read_json(inner / "config.json").get("quantization_config"):
+        found = f"says that the weights are quantised ({codes.get('quant_method', 'of no named kind')})"
+        remedy = "take the model as it was before that; tune=qlora cuts one to 4 bits by itself"
+        raise InputError(inner / "config.json", found, remedy)
+    return inner
+
+
 def weights_inputs(weights: Path | None, *, adapter: bool = False) -> list[dict[str, Any]]:
     """Return a manifest's inputs of the weights: a run by its fingerprint, so that lineage walks on, or the files."""
     if weights is None:

@@ -26,6 +26,15 @@ def load_encoder(path: Path, _sha256: str = "") -> Encoder | ByteLevelEncoder:
     return ByteLevelEncoder(path) if path.suffix == ".json" else Encoder(path)
 
 
+def describe_tokenizer(folder: Path) -> dict[str, str]:
+    """Return a manifest's input of a tokenizer: any folder that holds one, of its own or beside a model.
+
+    Raises:
+        InputError: If it holds none.
+    """
+    return {"path": str(folder), "sha256": sha256_file(vocabulary_file(folder))}
+
+
 def check_packed_by(tokenizer: Path, shards: TokenShards) -> None:
     """Refuse shards that another tokenizer packed.
 

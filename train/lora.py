@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.models import whole_model
 from tokenizer.model_folder import copy_tokenizer
 from workbench.config import at_least, between, setting
 from workbench.errors import ConfigError
@@ -38,7 +39,10 @@ def check_tune(tune: str, weights: Path | None) -> None:
 
     Raises:
         ConfigError: For an adapter over fresh weights, and for qlora without bitsandbytes.
+        InputError: If they are no model, or one whose weights are quantised.
     """
+    if weights is not None:
+        whole_model(weights)
     if tune != "full" and weights is None:
         found = f"{tune} over fresh weights trains next to nothing"
         raise ConfigError("tune", found, "name a model with model.weights=")

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from eval import parallel
 from eval.models import weights_inputs
 from tokenizer.joined import Joined
-from tokenizer.model import vocabulary_file
-from tokenizer.open import check_packed_by
+from tokenizer.open import check_packed_by, describe_tokenizer
 from tokenizer.shards import TokenShards
 from train.data import MixedOrder, Order, ReplaySettings, accumulation, check_enough
 from train.job import Job, Machine, RunSettings
@@ -24,12 +23,9 @@ from train.stage import check_run, run_stage, tuned
 from workbench import manifest
 from workbench.config import at_least, section, setting
 from workbench.errors import ConfigError
-from workbench.files import sha256_file
 
 if TYPE_CHECKING:
     from eval.bits import Bits
-
-TOKENIZER_BY = "tokenizer extend --add zh7k --out DIR"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +33,7 @@ class PtSettings(RunSettings):
     """Everything about a pre-training run."""
 
     data: Path = setting(doc="the folder of token shards: tokenizer pack makes one")
-    tokenizer: Path = setting(doc="the tokenizer folder that packed them: tokenizer extend makes one")
+    tokenizer: Path = setting(doc="the folder whose tokenizer packed them: tokenizer extend makes one")
     out: Path = setting(Path("data/runs/pt"), "the run's folder")
     steps: int = setting(1000, "optimizer steps", check=at_least(1))
     batch_tokens: int = setting(524288, "tokens a step on all devices together", check=at_least(1))
@@ -69,13 +65,9 @@ def run(stage: str, settings: PtSettings, *, overwrite: bool = False) -> dict[st
 
 def _inputs(settings: PtSettings) -> list[dict[str, Any]]:
     """What the run is made from."""
-    vocabulary: dict[str, Any] = {"sha256": sha256_file(vocabulary_file(settings.tokenizer))}
-    if (settings.tokenizer / manifest.NAME).is_file():  # else it is a model's own, as published
-        vocabulary |= manifest.describe_folder(settings.tokenizer, "tokenizer", TOKENIZER_BY)
-    vocabulary = {"path": str(settings.tokenizer), **vocabulary}
     packed = [data for data in (settings.data, settings.replay.data) if data is not None]
     data, *replayed = [manifest.describe_folder(folder, "tokens", TOKENS_BY) for folder in packed]
-    return [data, vocabulary, *replayed, *weights_inputs(settings.model.weights)]
+    return [data, describe_tokenizer(settings.tokenizer), *replayed, *weights_inputs(settings.model.weights)]
 
 
 def _prepare(
