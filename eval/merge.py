@@ -62,7 +62,8 @@ def merge(run: Path, out: Path) -> dict[str, Any]:
     import torch
     from peft import PeftModel
 
-    from eval.models import load_model, load_reward_model, tell_deepspeed
+    from eval.device import tell_deepspeed
+    from eval.models import load_model, load_reward_model
 
     whole_model(base)
     tell_deepspeed()

@@ -85,7 +85,8 @@ class StageRecord:
 
     def judge(self, reward_model: Path) -> None:
         """Let a reward model judge all answers: one more score of each stage."""
-        from eval.models import default_device, load_tokenizer
+        from eval.device import default_device
+        from eval.models import load_tokenizer
         from eval.scorer import make_reward
 
         own = load_tokenizer(self.asked.tokenizer)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from eval import parallel
+from eval.device import Machine
 from train.data import Order
-from train.job import Job, Machine, RunSettings
+from train.job import Job, RunSettings
 from train.lora import place
 from train.spikes import SpikeSettings
 from train.stage import check_run, finished, run_stage, tuned

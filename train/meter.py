@@ -1,13 +1,6 @@
 """How fast it goes: tokens a second, model TFLOP/s a device, MFU, time left, share of time spent waiting for data.
 
-Model FLOPs of one token, forward and backward (the PaLM paper's appendix B, as nanoGPT and Megatron count):
-
-    6 · (N − input embedding) + 12 · layers · width · T
-
-N counts each parameter once. The input embedding is a look-up and multiplies nothing, so it is taken off; with tied
-embeddings the same matrix multiplies as lm_head, so nothing is taken off. ``width`` is heads × head size. The attention
-term counts the full T × T square although the mask hides half of it, and packed documents more, so that figures of
-different packings compare. Recomputed activations are no model FLOPs.
+The FLOPs of a token are counted in ``workbench.model_size``.
 """
 
 from __future__ import annotations
@@ -19,27 +12,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from workbench.model_size import Shape
+
 # Dense half-precision peak, TFLOP/s, from the makers' data sheets, by a part of the device's name.
 PEAK_TFLOPS: Mapping[str, float] = MappingProxyType(
     {"A100": 312.0, "A800": 312.0, "H100": 989.0, "H800": 989.0, "V100": 125.0, "RTX 4090": 165.2, "910B": 376.0}
 )
 WINDOW = 20  # steps that the shown speed is averaged over
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the FLOP count needs to know of a model."""
-
-    parameters: int  # each once
-    input_embedding: int  # parameters that only look up: 0 if they are also lm_head
-    layers: int
-    width: int  # heads x head size
-    frozen: int = 0  # parameters that multiply but are not trained: they need no gradient of their own
-
-    def flops_per_token(self, seq_len: int) -> float:
-        """Return forward and backward model FLOPs of a token in sequences of ``seq_len``."""
-        weights = 6.0 * (self.parameters - self.input_embedding) - 2.0 * self.frozen
-        return weights + 12.0 * self.layers * self.width * seq_len
 
 
 def shape_of(model: Any) -> Shape:

@@ -266,7 +266,8 @@ def _mark(step: Step) -> str:
 
 def _score(record: StageRecord, first: Step, step: Step) -> None:
     """Score what a stage made, and before it the weights that the first stage began from."""
-    from eval.models import default_device, load_model
+    from eval.device import default_device
+    from eval.models import load_model
     from eval.stage_record import START
     from tokenizer.shards import TokenShards
     from train.model import make_model

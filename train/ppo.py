@@ -31,7 +31,6 @@ from tokenizer.prompts import read_prompts
 from tokenizer.shards import TokenShards
 from train.checkpoint import CheckpointSettings
 from train.instruct import TemplateName
-from train.job import precision_on
 from train.lora import LoraSettings, add_adapter, check_tune, place
 from train.model import TOKENS_BY, ModelSettings
 from train.schedule import OptimSettings
@@ -40,7 +39,7 @@ from workbench import manifest
 from workbench.config import at_least, between, section, setting
 from workbench.console import progress
 from workbench.errors import ConfigError, InputError
-from workbench.runs import metrics
+from workbench.runs import metrics, summary
 
 if TYPE_CHECKING:
     from train.ppo_batch import Models
@@ -192,14 +191,15 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     from transformers import set_seed
 
     from eval import value_head
+    from eval.device import Machine
     from eval.draw import Vllm
-    from eval.models import default_device, load_model, load_tokenizer, model_folder, tell_deepspeed
+    from eval.models import load_model, load_tokenizer, model_folder
     from eval.scorer import make_reward
     from train.ppo_batch import Models
     from train.ppo_trainer import Ppo
 
-    tell_deepspeed()
-    first, device = parallel.first(), default_device()
+    first, machine = parallel.first(), Machine.of(settings.precision)
+    device = machine.device
     assert settings.model.weights is not None
     folder = model_folder(settings.model.weights)
     beside = settings.tokenizer or folder
@@ -209,17 +209,15 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     if first:
         tell(prompts.left_out, prompts.shortened, settings.rollout.max_prompt)
     set_seed(settings.seed)
-    precision = precision_on(settings.precision, device)
-    policy = place(load_model(folder, "cpu").float(), settings.tune, precision, device)
+    policy = place(load_model(folder, "cpu").float(), settings.tune, machine.precision, device)
     rows, most = policy.get_input_embeddings().num_embeddings, policy.config.max_position_embeddings
     if len(tokenizer) > rows:
         raise InputError(folder, f"has {rows:,} rows for {len(tokenizer):,} pieces", "extend it: tokenizer embed")
     if settings.rollout.max_prompt + settings.rollout.max_new > most:
         found = f"max_prompt + max_new is longer than the model's {most:,} positions"
         raise ConfigError("rollout.max_prompt", found, f"give at most {most - settings.rollout.max_new:,}")
-    head = value_head.load_or_fresh(folder, policy.config.hidden_size, speak=first and settings.estimator == "gae").to(
-        device
-    )
+    speak = first and settings.estimator == "gae"
+    head = value_head.load_or_fresh(folder, policy.config.hidden_size, speak=speak).to(device)
     adapter = None if settings.tune == "full" else add_adapter(policy, settings.lora, folder, len(tokenizer))
     shared = (adapter, folder) if settings.tune == "lora" else None  # a reward's adapter learnt over an uncut base
     reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first, shared=shared)
@@ -229,13 +227,13 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
         check_carried(ptx, folder, "pack it with the model's own")
     book = metrics.Metrics(settings.out, writes=first)
     with closing(book), progress("train", settings.steps, "steps", shown=first) as bar:
-        trainer = Ppo(settings, models, tokenizer, prompts.asked, reward, precision, ptx, book, bar)
+        trainer = Ppo(settings, models, tokenizer, prompts.asked, reward, machine.precision, ptx, book, bar)
         if settings.rollout.engine == "vllm":
             trainer.vllm = Vllm(folder, settings.lora.rank, settings.rollout.max_prompt + settings.rollout.max_new)
         trainer.go()
     if trainer.step < settings.steps:
         interrupted(settings.out, PANELS)
-    about = {"precision": precision, "device": device.type, "devices": parallel.world(), "vocabulary": len(tokenizer)}
+    about = {**machine.about, "vocabulary": len(tokenizer)}
     template = getattr(prompts.template, "jinja", None)
     return parallel.by_first(lambda: _close(stage, settings, models, beside, template, about))
 
@@ -248,7 +246,7 @@ def _close(
 
     rows = metrics.read(settings.out)
     start, last, tail = rows[0], rows[-1], rows[-min(LAST_STEPS, -(-len(rows) // 3)) :]  # of a short run, a third
-    ending = {key: sum(row[key] for row in tail) / len(tail) for key in (*(k for k, _ in PANELS), "loss", "finished")}
+    ending = {key: sum(row[key] for row in tail) / len(tail) for key in (*(k for k, _ in PANELS), "finished")}
     spread = start["reward_deviation"]
     gain = f", {(ending['reward'] - start['reward']) / spread:+.2f} deviations of the first step's" if spread else ""
 
@@ -257,12 +255,8 @@ def _close(
 
     results = {
         "stage": stage,
-        **{key: last[key] for key in ("tokens", "seconds", "tflops", "mfu", "data_wait")},
+        **summary.speed(rows),
         **about,
-        "loss_first": start["loss"],
-        "loss_last": ending["loss"],
-        "loss_last_steps": len(tail),
-        "tokens_per_second": last["tokens"] / last["seconds"],
         "steps": settings.steps,
         **{key: [start[key], ending[key]] for key in ("reward", "kl")},
         "scores": {},  # nothing is held out: the reward is of answers drawn in training

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval import parallel
+from eval.device import Machine
 from eval.models import weights_inputs
 from tokenizer.joined import Joined
 from tokenizer.open import check_packed_by, describe_tokenizer
 from tokenizer.shards import TokenShards
 from train.data import MixedOrder, Order, ReplaySettings, accumulation, check_enough
-from train.job import Job, Machine, RunSettings
+from train.job import Job, RunSettings
 from train.lora import place
 from train.model import TOKENS_BY, ModelSettings, check_shape, make_model
 from train.plan import PlanSettings

@@ -22,10 +22,11 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback
 
 from eval import parallel
+from eval.device import Machine
 from train import checkpoint, sharded, zero
 from train.arguments import training_arguments
 from train.data import MicroBatches
-from train.job import Job, Machine, RunSettings
+from train.job import Job, RunSettings
 from train.meter import Meter, clock
 from train.saving import Saving
 from train.schedule import share_of_peak

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from train.cli import command
-from train.plan import GIB, Sizes, activations, make_plan, states
+from train.plan import GIB, make_plan
 from train.settings import resolve
 from workbench.errors import ConfigError
+from workbench.model_size import Sizes, activations, states
 
 
 def plan_of(*words):

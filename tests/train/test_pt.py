@@ -212,12 +212,12 @@ def test_bf16_stays_near_fp32(toy, whole, tmp_path):
 
 @pytest.mark.parametrize(("able", "found"), [(True, "bf16"), (False, "fp32")])
 def test_auto_takes_what_the_device_computes_in(toy, tmp_path, monkeypatch, able, found):
-    monkeypatch.setattr("eval.models.computes_in_bf16", lambda device: able)
+    monkeypatch.setattr("eval.device.computes_in_bf16", lambda device: able)
     assert run(toy, tmp_path / "run", "steps=2", "precision=auto")["precision"] == found
 
 
 def test_an_emulated_precision_is_told(toy, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("eval.models.computes_in_bf16", lambda device: False)
+    monkeypatch.setattr("eval.device.computes_in_bf16", lambda device: False)
     assert run(toy, tmp_path / "run", "steps=2", "precision=bf16")["precision"] == "bf16"
     assert "emulates bf16" in capsys.readouterr().err
 
