@@ -251,7 +251,9 @@ class Ppo(Collector):
     def save(self) -> None:
         """Write a checkpoint: what is trained, and all that the next step depends on."""
 
-        def write(folder: Path) -> None:
+        def write(folder: Path) -> list[Path]:
+            if not parallel.first():
+                return []
             checkpoint.save_trained(self.models.policy, folder)
             value_head.save(self.models.head, folder)
             state = {
@@ -263,9 +265,9 @@ class Ppo(Collector):
                 "rng": checkpoint.save_rng(folder),  # a reward function may draw from it
             }
             write_json(folder / checkpoint.STATE, state)
+            return [*folder.iterdir()]
 
-        if parallel.first():
-            checkpoint.save(self.settings.out, self.step, write, self._bytes())
+        checkpoint.save(self.settings.out, self.step, write, self._bytes())
         checkpoint.prune(self.settings.out, self.settings.checkpoint)
 
     def load(self, path: Path) -> None:

@@ -44,13 +44,13 @@ class Saving(Trainer):  # type: ignore[misc]  # transformers carries no types
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         out, step = self.settings.out, int(self.state.global_step)
-        if self._kind != "ddp":
-            checkpoint.save_together(out, step, self._write_part, self.checkpoint_bytes())
-        elif parallel.first():
-            checkpoint.save(out, step, self._write_all, self.checkpoint_bytes())
+        write = self._write_all if self._kind == "ddp" else self._write_part
+        checkpoint.save(out, step, write, self.checkpoint_bytes())
         checkpoint.prune(out, self.settings.checkpoint)
 
-    def _write_all(self, folder: Path) -> None:
+    def _write_all(self, folder: Path) -> list[Path]:
+        if not parallel.first():
+            return []
         if self.job.adapter is not None:  # the base does not change
             checkpoint.save_trained(self.model, folder)
         else:
@@ -62,6 +62,7 @@ class Saving(Trainer):  # type: ignore[misc]  # transformers carries no types
             scaler=None if scaler is None else scaler.state_dict(),
             rng=checkpoint.save_rng(folder),
         )
+        return [*folder.iterdir()]
 
     def _write_part(self, folder: Path) -> list[Path]:
         """Write what this process has of a divided model; the first adds what is one for all."""

@@ -362,7 +362,7 @@ def test_killed_in_the_middle_of_a_save(toy, whole, tmp_path, capsys):
     assert done.returncode == -signal.SIGKILL
     left = sorted(p.name for p in (out / "checkpoints").iterdir())
     assert len(left) == 2
-    assert left[0].startswith(".step-000010.")
+    assert left[0].startswith(".step-000010-")
     assert left[1] == "step-000005"
     results = run(toy, out, "steps=12", "checkpoint.every=5")
     assert "a save that was cut off" in capsys.readouterr().err
