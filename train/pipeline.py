@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval import parallel
-from train.settings import OTHER_NAMES, STAGES, Stage, find_recipe
+from train.settings import OTHER_NAMES, STAGES, Stage, recipe
 from workbench import manifest
 from workbench.command import did_you_mean
-from workbench.config import Layer, Loaded, as_dict, at_least, load, parse_assignments, read_yaml, setting, walk
+from workbench.config import Layer, Loaded, as_dict, at_least, load, parse_assignments, setting, walk
 from workbench.console import note
 from workbench.errors import ConfigError
 from workbench.files import read_json
@@ -91,7 +91,7 @@ class Pipeline:
 def is_pipeline(words: Sequence[str]) -> bool:
     """Tell whether the words, or the file they name, ask for a pipeline."""
     keys = dict(word.partition("=")[::2] for word in words)
-    return "pipeline" in keys or ("config" in keys and "pipeline" in read_yaml(find_recipe(keys["config"])))
+    return "pipeline" in keys or ("config" in keys and "pipeline" in recipe(keys["config"])[0].values)
 
 
 def resolve_pipeline(words: Sequence[str]) -> Pipeline:
@@ -106,8 +106,7 @@ def resolve_pipeline(words: Sequence[str]) -> Pipeline:
         raise ConfigError("stage", "stands beside pipeline", "give one of the two")
     layers = [Layer("command line", given)]
     if (config := given.pop("config", None)) is not None:
-        path = find_recipe(config)
-        layers.insert(0, Layer(path.name, read_yaml(path)))
+        layers.insert(0, recipe(config)[0])
     parts = [_split(layer) for layer in layers]
     loaded = load(PipelineSettings, [own for own, _ in parts])
     names = tuple(OTHER_NAMES.get(name, name) for name in loaded.value.pipeline)
@@ -170,9 +169,8 @@ def _step(name: str, stage: Stage, own: Sequence[Layer], before: Sequence[Step],
     layers = []
     for layer in own:
         values = dict(layer.values)
-        if (recipe := values.pop("config", None)) is not None:
-            path = find_recipe(str(recipe))
-            layers.append(Layer(path.name, {key: value for key, value in read_yaml(path).items() if key != "stage"}))
+        if (below := values.pop("config", None)) is not None:
+            layers.append(recipe(str(below))[0])
         if taken := next((key for key in ("out", "model.weights") if key in values and key in handed), None):
             place = f"{layer.origin}: {stage.name}.{taken}"
             raise ConfigError(place, "is handed over by the pipeline", "leave it out")
