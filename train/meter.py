@@ -23,13 +23,13 @@ WINDOW = 20  # steps that the shown speed is averaged over
 
 def shape_of(model: Any) -> Shape:
     """Return the shape of a transformers model of the Llama family."""
-    from train.sharded import numel
+    from eval.quantised import whole_size
 
     config = model.config
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     table, output = model.get_input_embeddings().weight, model.get_output_embeddings()  # a reward model has none
     return Shape(
-        parameters=sum(map(numel, model.parameters())),
+        parameters=sum(map(whole_size, model.parameters())),
         input_embedding=0 if output is not None and output.weight is table else table.numel(),
         layers=config.num_hidden_layers,
         width=head * config.num_attention_heads,

@@ -97,6 +97,7 @@ def make_plan(settings: PtSettings) -> Plan:
         results = manifest.read(settings.data, "tokens", "tokenizer pack").results
         seq_len, data_tokens = int(results["seq_len"]), float(results["splits"]["train"]["tokens"])
     micro_batch = settings.micro_batch or max(1, settings.batch_tokens // seq_len // assumed.devices)
+    factors = {"tokens": seq_len, "sequences": micro_batch, "devices": assumed.devices}
     shape, trained = sizes.shape, sizes.shape.parameters
     memory = states(sizes, assumed.devices)
     if settings.tune != "full":
@@ -117,7 +118,7 @@ def make_plan(settings: PtSettings) -> Plan:
         rows=sizes.rows,
         devices=assumed.devices,
         micro_batch=micro_batch,
-        accumulation=accumulation(settings.batch_tokens, seq_len, micro_batch, assumed.devices),
+        accumulation=accumulation("batch_tokens", settings.batch_tokens, factors),
         seq_len=seq_len,
         batch_tokens=settings.batch_tokens,
         steps=math.ceil(tokens / settings.batch_tokens),

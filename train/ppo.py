@@ -40,21 +40,12 @@ from workbench.config import at_least, between, section, setting
 from workbench.console import progress
 from workbench.errors import ConfigError, InputError
 from workbench.runs import metrics, summary
+from workbench.runs.curves import DRAWN_PANELS
 
 if TYPE_CHECKING:
     from train.ppo_batch import Models
 
 LAST_STEPS = 10
-PANELS = (
-    ("reward", "reward: mean score of the answers"),
-    ("kl", "KL to the reference (nats an answer)"),
-    ("entropy", "entropy (nats a token)"),
-    ("clip_share", "share of tokens held back by the clip"),
-    ("value_loss", "value loss"),
-    ("explained_variance", "explained variance of the values"),
-    ("length", "length of answers (tokens)"),
-    ("grad_norm", "gradient norm"),
-)
 
 
 @dataclass(frozen=True)
@@ -232,7 +223,7 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
             trainer.vllm = Vllm(folder, settings.lora.rank, settings.rollout.max_prompt + settings.rollout.max_new)
         trainer.go()
     if trainer.step < settings.steps:
-        interrupted(settings.out, PANELS)
+        interrupted(settings.out, DRAWN_PANELS)
     about = {**machine.about, "vocabulary": len(tokenizer)}
     template = getattr(prompts.template, "jinja", None)
     return parallel.by_first(lambda: _close(stage, settings, models, beside, template, about))
@@ -246,7 +237,7 @@ def _close(
 
     rows = metrics.read(settings.out)
     start, last, tail = rows[0], rows[-1], rows[-min(LAST_STEPS, -(-len(rows) // 3)) :]  # of a short run, a third
-    ending = {key: sum(row[key] for row in tail) / len(tail) for key in (*(k for k, _ in PANELS), "finished")}
+    ending = {key: sum(row[key] for row in tail) / len(tail) for key in (*(k for k, _ in DRAWN_PANELS), "finished")}
     spread = start["reward_deviation"]
     gain = f", {(ending['reward'] - start['reward']) / spread:+.2f} deviations of the first step's" if spread else ""
 
@@ -278,6 +269,6 @@ def _close(
         adapter,
         tokenizer,
         template,
-        PANELS,
+        DRAWN_PANELS,
         lambda folder: value_head.save(models.head, folder) if valued else None,
     )

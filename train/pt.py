@@ -80,7 +80,8 @@ def _prepare(
 
     world, seq_len = parallel.world(), shards.seq_len
     micro_batch = settings.micro_batch or max(1, settings.batch_tokens // seq_len // world)
-    micro_steps = accumulation(settings.batch_tokens, seq_len, micro_batch, world)
+    factors = {"tokens": seq_len, "sequences": micro_batch, "devices": world}
+    micro_steps = accumulation("batch_tokens", settings.batch_tokens, factors)
     model = make_model(settings.model, shards, settings.seed)
     model = place(model, settings.tune, machine.precision, machine.home)
     rows = model.get_input_embeddings().num_embeddings

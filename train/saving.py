@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from transformers import Trainer
 
 from eval import parallel
+from eval.quantised import whole_size
 from train import checkpoint, sharded
 from train.job import Job, RunSettings
 from train.meter import Meter
@@ -40,7 +41,7 @@ class Saving(Trainer):  # type: ignore[misc]  # transformers carries no types
 
     def checkpoint_bytes(self) -> int:
         """Return a checkpoint's size: weights and AdamW's two moments, in fp32."""
-        return 12 * sum(sharded.numel(parameter) for parameter in self.model.parameters() if parameter.requires_grad)
+        return 12 * sum(whole_size(parameter) for parameter in self.model.parameters() if parameter.requires_grad)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         out, step = self.settings.out, int(self.state.global_step)

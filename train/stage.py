@@ -243,7 +243,7 @@ def write_run(
         beside: Writes what else belongs to the model into its folder.
         weights: The gathered weights of a model that was divided; None: the model has them.
     """
-    from train.sharded import numel
+    from eval.quantised import whole_size
     from workbench.runs.curves import draw
     from workbench.runs.curves_html import NAME, write_html
     from workbench.runs.summary import write_card
@@ -251,8 +251,8 @@ def write_run(
     out, parameters = settings.out, list(model.parameters())
     results = {
         **results,
-        "parameters": sum(map(numel, parameters)),
-        "trained_parameters": sum(numel(parameter) for parameter in parameters if parameter.requires_grad),
+        "parameters": sum(map(whole_size, parameters)),
+        "trained_parameters": sum(whole_size(parameter) for parameter in parameters if parameter.requires_grad),
         "rows": model.get_input_embeddings().num_embeddings,
         "family": model.config.model_type,
         "started_from": str(settings.model.weights or "fresh weights"),

@@ -30,10 +30,11 @@ from train.job import Job, RunSettings
 from train.meter import Meter, clock
 from train.saving import Saving
 from train.schedule import share_of_peak
-from train.spikes import NOT_TAKEN, NotFinite, Spike, Watch, next_sample
+from train.spikes import NOT_TAKEN, NotFinite, Watch, next_sample
 from workbench.console import Progress, note
 from workbench.errors import ConfigError
 from workbench.runs.metrics import Metrics
+from workbench.runs.spikes import Spike
 from workbench.stopping import saving_first
 
 
