@@ -43,9 +43,7 @@ from workbench.runs import metrics, summary
 from workbench.runs.curves import DRAWN_PANELS
 
 if TYPE_CHECKING:
-    from train.ppo_batch import Models
-
-LAST_STEPS = 10
+    pass
 
 
 @dataclass(frozen=True)
@@ -224,51 +222,17 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
         trainer.go()
     if trainer.step < settings.steps:
         interrupted(settings.out, DRAWN_PANELS)
-    about = {**machine.about, "vocabulary": len(tokenizer)}
-    template = getattr(prompts.template, "jinja", None)
-    return parallel.by_first(lambda: _close(stage, settings, models, beside, template, about))
 
+    def close() -> dict[str, Any]:
+        found = summary.drawn(metrics.read(settings.out)) | machine.about
+        told = [*found["told"], ["scored by", settings.reward, f"prompts {', '.join(settings.data)}"]]
+        found |= {"stage": stage, "steps": settings.steps, "vocabulary": len(tokenizer), "told": told}
+        template, valued = getattr(prompts.template, "jinja", None), settings.estimator == "gae"
 
-def _close(
-    stage: str, settings: PpoSettings, models: Models, tokenizer: Path, template: str | None, about: dict[str, Any]
-) -> dict[str, Any]:
-    """Draw the curves, write the final model, and return the results."""
-    from eval import value_head
+        def beside_it(folder: Path) -> None:
+            if valued:
+                value_head.save(head, folder)
 
-    rows = metrics.read(settings.out)
-    start, last, tail = rows[0], rows[-1], rows[-min(LAST_STEPS, -(-len(rows) // 3)) :]  # of a short run, a third
-    ending = {key: sum(row[key] for row in tail) / len(tail) for key in (*(k for k, _ in DRAWN_PANELS), "finished")}
-    spread = start["reward_deviation"]
-    gain = f", {(ending['reward'] - start['reward']) / spread:+.2f} deviations of the first step's" if spread else ""
+        return write_run(settings, found, policy, adapter, beside, template, DRAWN_PANELS, beside_it)
 
-    def arrow(name: str, key: str, note: str) -> list[str]:
-        return [name, f"{start[key]:.3f} → {ending[key]:.3f}", note]
-
-    results = {
-        "stage": stage,
-        **summary.speed(rows),
-        **about,
-        "steps": settings.steps,
-        **{key: [start[key], ending[key]] for key in ("reward", "kl")},
-        "scores": {},  # nothing is held out: the reward is of answers drawn in training
-        "reward_deviation": spread,
-        "told": [
-            arrow("reward", "reward", f"mean score, last {len(tail)} steps{gain}"),
-            arrow("KL", "kl", f"nats an answer; its price ends at {last['kl_coefficient']:.4g}"),
-            arrow("entropy", "entropy", "nats a token"),
-            arrow("length", "length", f"tokens an answer; {ending['finished']:.0%} end by themselves"),
-            arrow("explained variance", "explained_variance", "of the returns, by the values"),
-            ["scored by", settings.reward, f"prompts {', '.join(settings.data)}"],
-        ],
-    }
-    adapter, valued = models.adapter, settings.estimator == "gae"
-    return write_run(
-        settings,
-        results,
-        models.policy,
-        adapter,
-        tokenizer,
-        template,
-        DRAWN_PANELS,
-        lambda folder: value_head.save(models.head, folder) if valued else None,
-    )
+    return parallel.by_first(close)

@@ -25,11 +25,11 @@ from tokenizer.shards import TokenShards
 from train import checkpoint, ppo_math
 from train.data import Order
 from train.loss import summed_loss
-from train.meter import Meter, clock, shape_of
+from train.meter import Meter, shape_of
 from train.ppo_batch import Batch, Collector
 from train.schedule import share_of_peak
 from train.spikes import NotFinite
-from workbench.console import Progress
+from workbench.console import Progress, clock
 from workbench.errors import InputError
 from workbench.files import write_json
 from workbench.runs.metrics import Metrics, trim

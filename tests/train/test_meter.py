@@ -2,7 +2,8 @@ import time
 
 import pytest
 
-from train.meter import Meter, clock, peak_tflops, shape_of
+from train.meter import Meter, peak_tflops, shape_of
+from workbench.console import clock
 from workbench.model_size import Shape
 
 
