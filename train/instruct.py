@@ -81,7 +81,6 @@ def run_on_rows(
     """
     from eval.models import model_folder, weights_inputs
     from tokenizer.dialogues import files_of, read_material
-    from tokenizer.open import describe_tokenizer
 
     check_run(stage, settings, settings.model.weights)
     _micro_steps(settings)
@@ -92,7 +91,7 @@ def run_on_rows(
         found = f"is another tokenizer than the one of the weights ({theirs})"
         raise InputError(ours, found, "leave tokenizer= out, or extend the model to it: tokenizer embed")
     inputs = [manifest.describe_file(path) for path in files_of(settings.data)]
-    inputs += [describe_tokenizer(tokenizer)] if settings.tokenizer else []
+    inputs += [manifest.describe_file(ours)] if settings.tokenizer and ours.is_file() else []
     inputs += weights_inputs(settings.model.weights)
     if (done := finished(settings, inputs)) is not None:
         return done  # before the rows are read
