@@ -41,8 +41,6 @@ def check_tune(tune: str, weights: Path | None) -> None:
         ConfigError: For an adapter over fresh weights, and for qlora without bitsandbytes.
         InputError: If they are no model, or one whose weights are quantised.
     """
-    if weights is not None:
-        whole_model(weights)
     if tune != "full" and weights is None:
         found = f"{tune} over fresh weights trains next to nothing"
         raise ConfigError("tune", found, "name a model with model.weights=")
@@ -50,6 +48,8 @@ def check_tune(tune: str, weights: Path | None) -> None:
         from eval.quantised import check_there
 
         check_there()
+    if weights is not None:
+        whole_model(weights)
 
 
 def place(model: Any, tune: str, precision: str, device: Any) -> Any:
