@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from eval.stage_record import StageRecord
 
 KIND, SCORES, PAGE = "pipeline", "scores", "pipeline.html"
-MATERIAL = ("data", "template", "window", "held_out", "min_jaccard")  # settings that say what is held out
 REINFORCED = ("ppo", "grpo", "rloo")
 
 
@@ -230,7 +229,6 @@ def make_record(plan: Pipeline) -> StageRecord:
     from eval.models import model_folder
     from eval.stage_record import StageRecord
     from eval.stage_sheet import Asked, HeldOut
-    from tokenizer.dialogues import files_of
 
     own, steps = plan.loaded.value, {step.stage.name: step.loaded.value for step in plan.steps}
     first = plan.steps[0].loaded.value
@@ -247,15 +245,7 @@ def make_record(plan: Pipeline) -> StageRecord:
         seed=own.seed,
         mc=own.mc,
     )
-    files = [manifest.describe_file(path) for s in scored.values() for path in files_of(s.data)]
-    told = {key: value for key, value in as_dict(own).items() if key not in ("out", "pipeline")}
-    sets = {name: [getattr(s, key, None) for key in MATERIAL] for name, s in steps.items() if name in (*scored, "pt")}
-    start = [as_dict(first)["model"], first.seed]
-
-    def mark(of: str) -> str:
-        return manifest.fingerprint("score", [told, str(sets), *start, of], files)
-
-    return StageRecord(own.out / SCORES, asked, mark)
+    return StageRecord(own.out / SCORES, asked)
 
 
 def _mark(step: Step) -> str:
@@ -280,7 +270,7 @@ def _score(record: StageRecord, first: Step, step: Step) -> None:
         return make_model(settings.model, shards, settings.seed).to(default_device()).eval()
 
     if not record.scored:
-        record.score(START, str(settings.model.weights), at_start)
+        record.score(START, str([as_dict(settings)["model"], settings.seed]), at_start)
     if step.makes_policy:
         record.score(step.name, _mark(step), lambda: load_model(step.weights).float())
     else:
