@@ -25,6 +25,7 @@ from corpus.stages.gate import columns_of
 from workbench.command import did_you_mean
 from workbench.config import Layer, as_dict, load, read_yaml
 from workbench.errors import ConfigError
+from workbench.shipped import find, names_in
 
 SHIPPED = Path(__file__).parent / "recipes"
 USUAL = {"openwebtext": "en-web", "code": "code"}  # the recipe of a source; zh-web where none is named
@@ -85,7 +86,7 @@ class Recipe:
 
 def shipped() -> list[str]:
     """Return the names of the recipes that come with the package."""
-    return sorted(file.stem for file in SHIPPED.glob("*.yaml"))
+    return names_in(SHIPPED)
 
 
 def recipe_for(sources: Collection[str]) -> str:
@@ -108,11 +109,7 @@ def load_recipe(
         ConfigError: If the recipe, a step or a setting is not known, or a step reads what no step before it writes.
         InputError: If the file cannot be read.
     """
-    path = SHIPPED / f"{name}.yaml"
-    if not path.is_file():
-        path = Path(name)
-        if path.suffix not in (".yaml", ".yml"):
-            raise ConfigError(f"--recipe {name}", "no such recipe", did_you_mean(name, shipped()))
+    path = find(SHIPPED, name, f"--recipe {name}", "recipe")
     raw = read_yaml(path)
     unknown = set(raw) - {"name", "about", "steps"}
     if unknown:

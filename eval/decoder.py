@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.decoder_config import DecoderConfig, read_config
-from eval.models import default_device
+from eval.device import default_device
 
 if TYPE_CHECKING:
     import torch

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.models import ADAPTER
+from eval.models import ADAPTER, whole_model
 from tokenizer.model_folder import copy_tokenizer
 from workbench import manifest
 from workbench.command import Parser
@@ -46,7 +46,7 @@ def merge(run: Path, out: Path) -> dict[str, Any]:
         base, parameters, and the largest difference of logits, relative to the largest logit.
 
     Raises:
-        InputError: If the run has no adapter, or its base is gone.
+        InputError: If the run has no adapter, or its base is gone or quantised.
         GateFailed: If merged and unmerged logits differ.
     """
     made = manifest.read(run, "run", "train stage=pt tune=lora")
@@ -62,8 +62,10 @@ def merge(run: Path, out: Path) -> dict[str, Any]:
     import torch
     from peft import PeftModel
 
-    from eval.models import load_model, load_reward_model, tell_deepspeed
+    from eval.device import tell_deepspeed
+    from eval.models import load_model, load_reward_model
 
+    whole_model(base)
     tell_deepspeed()
     reward, cut = config["task_type"] == "SEQ_CLS", made.config.get("tune") == "qlora"
     if cut:

@@ -6,12 +6,12 @@ A folder may be a model in Hugging Face's form or a run of ``train`` (its ``mode
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eval.device import default_device
 from workbench import manifest
 from workbench.errors import InputError
 from workbench.files import read_json
@@ -64,6 +64,20 @@ def model_folder(folder: Path) -> Path:
     return inner
 
 
+def whole_model(folder: Path) -> Path:
+    """Return the same folder of a model whose weights are numbers, not codes: what can be trained and merged.
+
+    Raises:
+        InputError: If its config says that they are quantised (GPTQ, AWQ, bitsandbytes and the like), or no model.
+    """
+    inner = model_folder(folder)
+    if codes := read_json(inner / "config.json").get("quantization_config"):
+        found = f"says that the weights are quantised ({codes.get('quant_method', 'of no named kind')})"
+        remedy = "take the model as it was before that; tune=qlora cuts one to 4 bits by itself"
+        raise InputError(inner / "config.json", found, remedy)
+    return inner
+
+
 def weights_inputs(weights: Path | None, *, adapter: bool = False) -> list[dict[str, Any]]:
     """Return a manifest's inputs of the weights: a run by its fingerprint, so that lineage walks on, or the files."""
     if weights is None:
@@ -87,20 +101,6 @@ def scoring(model: Any, device: torch.device, precision: str) -> Iterator[None]:
             yield
     finally:
         model.train(was_training)
-
-
-def computes_in_bf16(device: torch.device) -> bool:
-    """Return whether a device multiplies bfloat16 matrices by itself.
-
-    A CPU without such instructions (AVX-512 BF16, AMX) emulates them: measured, 80 times slower than fp32.
-    """
-    import torch
-
-    if device.type == "cpu":
-        return torch._C._has_mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return True
 
 
 def load_model(folder: Path, device: str | torch.device | None = None) -> Any:
@@ -184,19 +184,3 @@ def _open(kind: Any, inner: Path, **more: Any) -> Any:
         raise InputError(inner, f"cannot be loaded ({str(error).splitlines()[0]})", "check its files") from error
     finally:
         logging.set_verbosity(level)
-
-
-def tell_deepspeed() -> None:
-    """Tell DeepSpeed where there is no accelerator; transformers imports it unasked, and it would say so on stdout."""
-    import torch
-
-    if not torch.accelerator.is_available():
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
-
-
-def default_device() -> torch.device:
-    """Return the accelerator if there is one, else the CPU."""
-    import torch
-
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return found or torch.device("cpu")

@@ -81,7 +81,7 @@ def round_to_four_bits(model: Any) -> None:
         linear.weight.data = dequantize_4bit(packed, state).to(weight.dtype).reshape(weight.shape)
 
 
-def whole_size(parameter: Any) -> int | None:
-    """Return how many weights a 4-bit parameter stands for; None if it is none."""
+def whole_size(parameter: Any) -> int:
+    """Return how many weights a parameter stands for: 4 bits pack two in a number, ZeRO-3 leaves an empty tensor."""
     state = getattr(parameter, "quant_state", None)
-    return None if state is None else math.prod(state.shape)
+    return int(getattr(parameter, "ds_numel", parameter.numel())) if state is None else math.prod(state.shape)

@@ -24,6 +24,7 @@ from workbench.console import note
 from workbench.errors import ConfigError, InputError
 from workbench.files import read_json
 
+REMEDY = "give a reward model (stage rm makes one), python:FILE.py:FUNCTION or rule:NAME"
 REWARD = "reward"  # PEFT's name of a reward model's adapter beside the policy's
 
 Function = Callable[[list[str], list[str]], Sequence[float]]
@@ -77,11 +78,15 @@ def make_reward(
 
 
 def check_reward(reward: str) -> None:
-    """Refuse a reward model that is an adapter over a base in 4 bits: it would judge over another base.
+    """Refuse what is no reward model, and an adapter over a base in 4 bits: it would judge over another base.
 
     Raises:
         ConfigError: Naming the setting.
+        InputError: If the folder, or an adapter's base, is no model, or a quantised one.
     """
+    if reward.partition(":")[0] in ("rule", "python"):
+        return
+    _find(Path(reward))
     run = Path(reward) / manifest.NAME
     if run.is_file() and read_json(run)["config"].get("tune") == "qlora":
         found = f"{reward} is an adapter over a base in 4 bits"
@@ -164,6 +169,18 @@ def _model_reward(folder: Path, tokenizer: Any, device: Any, size: int, speak: b
     return score
 
 
+def _find(folder: Path) -> tuple[Path | None, Path]:
+    """Return a reward model's adapter, where it is one, and the folder of the model or of the adapter's base."""
+    from eval.models import ADAPTER, whole_model
+
+    adapter = next((x for x in (folder, folder / ADAPTER) if (x / "adapter_config.json").is_file()), None)
+    base = None if adapter is None else str(read_json(adapter / "adapter_config.json")["base_model_name_or_path"])
+    try:
+        return adapter, whole_model(folder if base is None else Path(base))
+    except InputError as error:
+        raise InputError(f"reward={folder}", error.found, REMEDY) from error
+
+
 def _open_model(folder: Path, device: Any, shared: Any) -> tuple[Path, Callable[[list[list[int]], int], list[float]]]:
     """Return where the reward model's tokenizer lies, and what gives texts their numbers."""
     import torch
@@ -171,15 +188,9 @@ def _open_model(folder: Path, device: Any, shared: Any) -> tuple[Path, Callable[
     from transformers import AutoModelForSequenceClassification
 
     from eval.draw import by_length, padded
-    from eval.models import ADAPTER, model_folder
+    from eval.models import model_folder
 
-    remedy = "give a reward model (stage rm makes one), python:FILE.py:FUNCTION or rule:NAME"
-    adapter = next((x for x in (folder, folder / ADAPTER) if (x / "adapter_config.json").is_file()), None)
-    base = None if adapter is None else str(read_json(adapter / "adapter_config.json")["base_model_name_or_path"])
-    try:
-        inner = model_folder(folder if base is None else Path(base))
-    except InputError as error:
-        raise InputError(f"reward={folder}", error.found, remedy) from error
+    adapter, inner = _find(folder)
     switched = adapter is not None and shared is not None and inner.resolve() == model_folder(shared[1]).resolve()
     if adapter is not None and switched:
         shared[0].load_adapter(str(adapter), REWARD)  # a second adapter over the policy's own base
@@ -190,7 +201,7 @@ def _open_model(folder: Path, device: Any, shared: Any) -> tuple[Path, Callable[
     else:
         told = "SequenceClassification" in str(read_json(inner / "config.json").get("architectures"))
         if adapter is None and not told:
-            raise InputError(f"reward={folder}", "is a language model, not a reward model", remedy)
+            raise InputError(f"reward={folder}", "is a language model, not a reward model", REMEDY)
         model, about = AutoModelForSequenceClassification.from_pretrained(
             inner,
             local_files_only=True,
@@ -204,11 +215,11 @@ def _open_model(folder: Path, device: Any, shared: Any) -> tuple[Path, Callable[
 
             model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
         elif about["missing_keys"]:
-            raise InputError(f"reward={folder}", f"lacks {sorted(about['missing_keys'])[0]}", remedy)
+            raise InputError(f"reward={folder}", f"lacks {sorted(about['missing_keys'])[0]}", REMEDY)
         backbone, head = model.to(device).eval().requires_grad_(False).base_model, model.score.weight
     if head is None or len(head) != 1:
         found = "has no score head" if head is None else f"has {len(head)} labels, a reward model has one"
-        raise InputError(f"reward={folder}", found, remedy)
+        raise InputError(f"reward={folder}", found, REMEDY)
     weight = head.to(device)
 
     def score_texts(texts: list[list[int]], size: int) -> list[float]:

@@ -17,6 +17,9 @@ from eval.stage_page import stage_page
 from eval.stage_scores import Change, Scored, Sheet, changes, score, shown
 from eval.stage_sheet import Asked, make_sheet
 from tokenizer.chat.encode import ChatTokenizer, load
+from tokenizer.dialogues import files_of
+from workbench import manifest
+from workbench.config import as_dict
 from workbench.console import note
 from workbench.files import make_folder, read_json, write_json, write_text
 
@@ -26,15 +29,14 @@ START = "00-start"  # the weights that the first stage began from
 class StageRecord:
     """Scores models as they are made, each once."""
 
-    def __init__(self, folder: Path, asked: Asked, mark: Callable[[str], str]) -> None:
+    def __init__(self, folder: Path, asked: Asked) -> None:
         """Look at nothing yet.
 
         Args:
             folder: Where scores are kept, a file a stage.
             asked: What the sheet is made from.
-            mark: Of a model's fingerprint: equal ones mean equal scores.
         """
-        self.folder, self.asked, self.mark = folder, asked, mark
+        self.folder, self.asked = folder, asked
         self.scored: dict[str, Scored] = {}  # of each policy, in order
         self.changed: dict[str, list[Change]] = {}
 
@@ -48,15 +50,20 @@ class StageRecord:
         """What all models are scored on."""
         return make_sheet(self.asked, self.chat)
 
+    @cached_property
+    def files(self) -> list[dict[str, Any]]:
+        """The held-out data, with their hashes."""
+        return [manifest.describe_file(path) for one in self.asked.sets.values() for path in files_of(one.data)]
+
     def score(self, name: str, of: str, model: Callable[[], Any]) -> None:
         """Take a model's scores, those on disk if they are of it and of this sheet, and say what has changed.
 
         Args:
             name: Its stage.
-            of: Its fingerprint.
+            of: Its fingerprint: an equal one, of an equal sheet, means equal scores.
             model: Opens it.
         """
-        path, mark = self.folder / f"{name}.json", self.mark(of)
+        path, mark = self.folder / f"{name}.json", manifest.fingerprint("score", [as_dict(self.asked), of], self.files)
         kept = read_json(path) if path.is_file() else {}
         if kept.get("mark") != mark:
             note(f"{name}: scoring")
@@ -85,7 +92,8 @@ class StageRecord:
 
     def judge(self, reward_model: Path) -> None:
         """Let a reward model judge all answers: one more score of each stage."""
-        from eval.models import default_device, load_tokenizer
+        from eval.device import default_device
+        from eval.models import load_tokenizer
         from eval.scorer import make_reward
 
         own = load_tokenizer(self.asked.tokenizer)

@@ -9,8 +9,9 @@ from tokenizer.byte_encode import ByteLevelEncoder
 from tokenizer.encode import Encoder
 from tokenizer.model import vocabulary_file
 from tokenizer.shards import TokenShards
+from workbench import manifest
 from workbench.errors import InputError
-from workbench.files import sha256_file
+from workbench.files import read_json, sha256_file
 
 MADE_BY = "tokenizer extend --add zh7k --out DIR"
 
@@ -24,6 +25,18 @@ def load_encoder(path: Path, _sha256: str = "") -> Encoder | ByteLevelEncoder:
         _sha256: A changed file is another encoder.
     """
     return ByteLevelEncoder(path) if path.suffix == ".json" else Encoder(path)
+
+
+def describe_tokenizer(folder: Path) -> dict[str, str]:
+    """Return a manifest's input of a tokenizer: any folder that holds one, of its own or beside a model.
+
+    Raises:
+        InputError: If it holds none.
+    """
+    found = {"path": str(folder), "sha256": sha256_file(vocabulary_file(folder))}
+    if (folder / manifest.NAME).is_file():  # else it is a model's own, as published
+        found["fingerprint"] = str(read_json(folder / manifest.NAME)["fingerprint"])
+    return found
 
 
 def check_packed_by(tokenizer: Path, shards: TokenShards) -> None:

@@ -27,7 +27,7 @@ from tokenizer import weights
 from tokenizer.best_fit import best_fit
 from tokenizer.job import Job, PackSettings
 from tokenizer.model import vocabulary_file
-from tokenizer.open import load_encoder
+from tokenizer.open import describe_tokenizer, load_encoder
 from tokenizer.packing import cut_end_to_end, end_to_end, lay
 from tokenizer.shards import KIND, PIECES, SPLITS, id_type, shard_path, write_shard
 from tokenizer.totals import of_split, print_summary
@@ -75,7 +75,8 @@ def pack(
     clock = time.monotonic()
     made = manifest.read(corpus, "corpus", "corpus build --src NAME --out DIR")
     model = vocabulary_file(tokenizer)
-    digest = sha256_file(model)
+    carried = describe_tokenizer(tokenizer)
+    digest = carried["sha256"]
     encoder = load_encoder(model, digest)
     if encoder.eos_id < 0:
         raise InputError(model, "has no eos, so documents could not be told apart", "name a model that has one")
@@ -124,7 +125,7 @@ def pack(
         note(f"{out}: no document fell into the validation split; try a larger --validation-share")
     inputs = [
         {"path": str(corpus), "fingerprint": made.fingerprint, "sha256": sha256_file(corpus / manifest.NAME)},
-        {"path": str(tokenizer), "sha256": digest},
+        carried,
     ]
     steps = [
         {"step": "encode", "rows_in": kept, "rows_out": documents, "cpu_seconds": _cpu(accounts)},

@@ -20,7 +20,7 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from workbench import manifest
 from workbench.config import at_least, setting
 from workbench.console import note
 from workbench.errors import OutputError
-from workbench.files import atomic_path, remove, sync_folder, write_json
+from workbench.files import atomic_path, remove, write_json
 
 KIND = "checkpoint"
 FOLDER = "checkpoints"
@@ -64,64 +64,51 @@ def step_of(path: Path) -> int:
     return int(number) if path.name.startswith("step-") and number.isdigit() else -1
 
 
-def save(run: Path, step: int, write: Callable[[Path], None], needed_bytes: int) -> Path:
-    """Write a checkpoint of the step that has just been done, atomically.
+def save(run: Path, step: int, write: Callable[[Path], Sequence[Path]], needed_bytes: int) -> Path:
+    """Write a checkpoint of the step that has just been done, atomically: the first process completes it.
 
     Args:
         run: The run's folder.
         step: The step.
-        write: Fills a folder with the checkpoint's files.
+        write: Adds a process's files to a folder that all processes share, and returns them.
         needed_bytes: About how large it will be; checked before anything is written.
 
     Raises:
-        OutputError: If there is no room for it; earlier checkpoints stay as they are.
-    """
-    path = run / FOLDER / name_of(step)
-    check_room(run, needed_bytes)
-    with atomic_path(path) as temporary:
-        temporary.mkdir()
-        write(temporary)
-        files = [manifest.describe_file(file, temporary) for file in sorted(temporary.iterdir())]
-        write_json(temporary / manifest.NAME, {"kind": KIND, "step": step, "files": files})
-        sync_folder(temporary)
-    return path
-
-
-def save_together(run: Path, step: int, write: Callable[[Path], list[Path]], needed_bytes: int) -> None:
-    """Write a checkpoint to which every process adds its files; the first completes it once all are there (``save``).
-
-    Raises:
-        OutputError: If there is no room for it, or a process could not write.
+        OutputError: If there is no room for it, or a process could not write; earlier checkpoints stay as they are.
     """
     final = run / FOLDER / name_of(step)
-    together = final.parent / f".{final.name}-all.tmp"
+    shared = final.with_name(f".{final.name}-all.tmp")
 
     def begin() -> None:
         check_room(run, needed_bytes)
-        remove(together)
-        together.mkdir(parents=True)
+        remove(shared)
+        shared.mkdir(parents=True)
 
     parallel.by_first(begin)
     entries, error = [], None
     try:
-        for file in write(together):
+        for file in write(shared):
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
-            entries.append(manifest.describe_file(file, together))
+            entries.append(manifest.describe_file(file, shared))
     except Exception as caught:  # noqa: BLE001 - the others must hear of it, whatever it is
-        error = f"process {parallel.rank()} could not write its part ({caught})"
-    of_all = parallel.gather((entries, error))
+        error = caught
+    failed = error and f"process {parallel.rank()} could not write its part ({error})"
+    of_all = parallel.gather((entries, failed))
+    if wrong := [problem for _, problem in of_all if problem]:
+        parallel.by_first(lambda: remove(shared))
+        if error is not None and not isinstance(error, OSError):
+            raise error  # a bug is no full disk
+        raise OutputError(final, wrong[0], "free some space, or look whether all nodes share the folder") from error
 
     def complete() -> None:
-        if wrong := [problem for _, problem in of_all if problem]:
-            remove(together)
-            raise OutputError(final, wrong[0], "free some space, or look whether all nodes share the folder")
         files = sorted((entry for some, _ in of_all for entry in some), key=lambda entry: str(entry["path"]))
-        write_json(together / manifest.NAME, {"kind": KIND, "step": step, "files": files})
+        write_json(shared / manifest.NAME, {"kind": KIND, "step": step, "files": files})
         with atomic_path(final) as temporary:
-            together.rename(temporary)
+            shared.rename(temporary)
 
     parallel.by_first(complete)
+    return final
 
 
 def check_room(run: Path, needed_bytes: int) -> None:
@@ -162,15 +149,15 @@ def going_on(found: Path) -> str:
 
 
 def prune(run: Path, settings: CheckpointSettings) -> None:
-    """Let the first process remove the checkpoints that need not be kept; the others wait for it."""
-    if not parallel.first():
-        parallel.wait()
-        return
-    paths = sorted((p for p in (run / FOLDER).iterdir() if step_of(p) >= 0), key=step_of)
-    for path in paths[: -settings.keep]:
-        if settings.milestone is None or step_of(path) % settings.milestone:
-            remove(path)
-    parallel.wait()
+    """Remove the checkpoints that need not be kept."""
+
+    def remove_old() -> None:
+        paths = sorted((p for p in (run / FOLDER).iterdir() if step_of(p) >= 0), key=step_of)
+        for path in paths[: -settings.keep]:
+            if settings.milestone is None or step_of(path) % settings.milestone:
+                remove(path)
+
+    parallel.by_first(remove_old)
 
 
 def save_trained(model: Any, folder: Path) -> None:

@@ -148,15 +148,17 @@ def _stages(words: Sequence[str]) -> int:
     arguments = _parser("stages", "The stages, and the shipped recipes.").parse_args(words)
     from dataclasses import asdict
 
-    from train.settings import STAGES, recipe_names
+    from train.settings import RECIPES, STAGES
     from workbench.console import emit_json, table
+    from workbench.shipped import names_in
 
+    recipes = names_in(RECIPES)
     if arguments.json:
-        emit_json({"stages": {name: asdict(stage) for name, stage in STAGES.items()}, "recipes": recipe_names()})
+        emit_json({"stages": {name: asdict(stage) for name, stage in STAGES.items()}, "recipes": recipes})
     else:
         columns = ("stage", "阶段", "what it does", "reads", "writes")
         table(columns, [tuple(asdict(stage).values()) for stage in STAGES.values()])
-        table(("recipe (config=)",), [(name,) for name in recipe_names()])
+        table(("recipe (config=)",), [(name,) for name in recipes])
     return 0
 
 

@@ -11,7 +11,8 @@ first k samples of the run, floor(k x share) come from the replayed shards; whic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,22 +103,24 @@ class MicroBatches:
         return next_sample(k, self.skipped) + self.world * self.size
 
 
-def accumulation(batch_tokens: int, seq_len: int, micro_batch: int, devices: int) -> int:
-    """Return the micro-steps of a step, derived from the global batch in tokens.
+def accumulation(key: str, batch: int, factors: Mapping[str, int]) -> int:
+    """Return the micro-steps of a step, derived from the global batch.
+
+    Args:
+        key: The setting that gives the batch.
+        batch: Tokens or samples of a step on all devices.
+        factors: What a micro-step holds of them, with its words: ``{"samples": 4, "devices": 2}``.
 
     Raises:
         ConfigError: If the batch is no whole number of micro-batches; the line names the nearest that is.
     """
-    unit = seq_len * micro_batch * devices
-    if batch_tokens % unit or batch_tokens < unit:
-        near = max(1, round(batch_tokens / unit)) * unit
-        raise ConfigError(
-            "batch_tokens",
-            f"{batch_tokens:,} is no multiple of {unit:,} = {seq_len:,} tokens x {micro_batch} sequences"
-            f" x {devices} devices",
-            f"give {near:,}, or another micro_batch",
-        )
-    return batch_tokens // unit
+    unit = math.prod(factors.values())
+    if batch % unit or batch < unit:
+        parts = " x ".join(f"{number:,} {what}" for what, number in factors.items())
+        near = max(1, round(batch / unit)) * unit
+        found = f"{batch:,} is no multiple of {unit:,} = {parts}"
+        raise ConfigError(key, found, f"give {near:,}, or another micro_batch")
+    return batch // unit
 
 
 def check_enough(sequences: int, seq_len: int, batch_tokens: int, place: object) -> None:

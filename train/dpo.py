@@ -22,12 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from eval import parallel
-from train.instruct import PAIR_PANELS, PairSettings, make_job, open_model, run_on_rows, use_loss
-from train.job import Job, Machine
+from eval.device import Machine
+from train.instruct import PairSettings, make_job, open_model, run_on_rows, use_loss
+from train.job import Job
 from workbench.config import at_least, between, setting
 from workbench.console import progress
 from workbench.errors import ConfigError
 from workbench.files import atomic_path
+from workbench.runs.curves import PAIR_PANELS
 
 if TYPE_CHECKING:
     import torch

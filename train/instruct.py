@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from eval import parallel
-from train.data import Order
-from train.job import Job, Machine, RunSettings
+from eval.device import Machine
+from train.data import Order, accumulation
+from train.job import Job, RunSettings
 from train.lora import place
 from train.spikes import SpikeSettings
 from train.stage import check_run, finished, run_stage, tuned
 from workbench import manifest
 from workbench.config import at_least, between, section, setting
-from workbench.errors import ConfigError, InputError
+from workbench.errors import InputError
 from workbench.files import sha256_file
-from workbench.runs.curves import PANELS
 
 if TYPE_CHECKING:
     from tokenizer.dialogues import Material
@@ -83,10 +83,7 @@ def run_on_rows(
     from tokenizer.dialogues import files_of, read_material
 
     check_run(stage, settings, settings.model.weights)
-    world = parallel.world()
-    if settings.batch % (unit := settings.micro_batch * world):
-        found = f"{settings.batch} is no multiple of {settings.micro_batch} samples x {world} devices"
-        raise ConfigError("batch", found, f"give {max(1, round(settings.batch / unit)) * unit}, or another micro_batch")
+    _micro_steps(settings)
     beside = model_folder(settings.model.weights)
     tokenizer = settings.tokenizer or beside
     ours, theirs = tokenizer / "tokenizer.json", beside / "tokenizer.json"
@@ -109,6 +106,10 @@ def run_on_rows(
         benchmarks=settings.benchmarks,
     )
     return run_stage(stage, settings, inputs, lambda machine: prepare(rows, machine), overwrite=overwrite)
+
+
+def _micro_steps(settings: InstructSettings) -> int:
+    return accumulation("batch", settings.batch, {"samples": settings.micro_batch, "devices": parallel.world()})
 
 
 def open_model(
@@ -161,15 +162,12 @@ def make_job(
         order=Order(len(samples), settings.seed),
         steps=steps,
         micro_batch=settings.micro_batch,
-        accumulation=settings.batch // (settings.micro_batch * parallel.world()),
+        accumulation=_micro_steps(settings),
         results=all_results,
         documents=lambda number: name_of(samples[number]),
         chat_template=getattr(rows.template, "jinja", None),
         **parts,
     )
-
-
-PAIR_PANELS = (*PANELS, ("pair_accuracy", "pairs in order"), ("reward_margin", "reward, chosen - rejected"))
 
 
 def use_loss(model: Any, loss: Callable[..., Mapping[str, Any]]) -> dict[str, list[Any]]:

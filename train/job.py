@@ -7,19 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from eval import parallel
 from train.checkpoint import CheckpointSettings
 from train.data import Order
 from train.lora import LoraSettings
 from train.schedule import OptimSettings
 from train.spikes import SpikeSettings
 from workbench.config import at_least, section, setting
-from workbench.console import note
-from workbench.errors import ConfigError
 from workbench.runs.curves import PANELS
 
 if TYPE_CHECKING:
-    from train.meter import Shape
+    from workbench.model_size import Shape
 
 
 @dataclass(frozen=True)
@@ -57,40 +54,6 @@ class RunSettings:
     eval: EvalSettings = section(EvalSettings)
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What the run computes on."""
-
-    device: Any
-    precision: str  # bf16, fp16 or fp32
-    home: Any  # where a model is put: the device, or the CPU where it is divided first
-
-    @classmethod
-    def of(cls, settings: RunSettings) -> Machine:
-        """Return what is here, for a run of these settings."""
-        import torch
-
-        from eval.models import default_device
-
-        device = default_device()
-        home = device if settings.parallel == "ddp" else torch.device("cpu")
-        return cls(device, precision_on(settings.precision, device), home)
-
-    @property
-    def name(self) -> str:
-        """What the device is called."""
-        import torch
-
-        if self.device.type == "cpu":
-            return f"cpu, {torch.get_num_threads()} threads"
-        return str(torch.get_device_module().get_device_name())
-
-    @property
-    def autocast(self) -> str:
-        """The precision of a score: fp16 needs a loss scaler and is scored in bf16."""
-        return "fp32" if self.precision == "fp32" else "bf16"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What a stage brings to the frame."""
@@ -114,18 +77,3 @@ class Job:
     panels: Sequence[tuple[str, str]] = PANELS  # of the curves: keys of the metrics and their labels
     neftune: float | None = None
     chat_template: str | None = None  # jinja, laid beside the model, so that those who serve it take the right one
-
-
-def precision_on(wanted: str, device: Any) -> str:
-    """Return the precision of the products on a device."""
-    from eval.models import computes_in_bf16
-
-    if wanted == "fp16" and device.type == "cpu":
-        found = (
-            "fp16 on a CPU is emulated, some 20 times slower than bf16, and transformers would run fp32 without a word"
-        )
-        raise ConfigError("precision", found, "use precision=auto")
-    fast = computes_in_bf16(device)
-    if wanted == "bf16" and not fast and parallel.first():
-        note(f"precision: this {device.type} emulates bf16, up to 80 times slower than fp32; precision=auto would not")
-    return ("bf16" if fast else "fp32") if wanted == "auto" else wanted

@@ -1,13 +1,6 @@
 """How fast it goes: tokens a second, model TFLOP/s a device, MFU, time left, share of time spent waiting for data.
 
-Model FLOPs of one token, forward and backward (the PaLM paper's appendix B, as nanoGPT and Megatron count):
-
-    6 · (N − input embedding) + 12 · layers · width · T
-
-N counts each parameter once. The input embedding is a look-up and multiplies nothing, so it is taken off; with tied
-embeddings the same matrix multiplies as lm_head, so nothing is taken off. ``width`` is heads × head size. The attention
-term counts the full T × T square although the mask hides half of it, and packed documents more, so that figures of
-different packings compare. Recomputed activations are no model FLOPs.
+The FLOPs of a token are counted in ``workbench.model_size``.
 """
 
 from __future__ import annotations
@@ -19,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from workbench.model_size import Shape
+
 # Dense half-precision peak, TFLOP/s, from the makers' data sheets, by a part of the device's name.
 PEAK_TFLOPS: Mapping[str, float] = MappingProxyType(
     {"A100": 312.0, "A800": 312.0, "H100": 989.0, "H800": 989.0, "V100": 125.0, "RTX 4090": 165.2, "910B": 376.0}
@@ -26,31 +21,15 @@ PEAK_TFLOPS: Mapping[str, float] = MappingProxyType(
 WINDOW = 20  # steps that the shown speed is averaged over
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What the FLOP count needs to know of a model."""
-
-    parameters: int  # each once
-    input_embedding: int  # parameters that only look up: 0 if they are also lm_head
-    layers: int
-    width: int  # heads x head size
-    frozen: int = 0  # parameters that multiply but are not trained: they need no gradient of their own
-
-    def flops_per_token(self, seq_len: int) -> float:
-        """Return forward and backward model FLOPs of a token in sequences of ``seq_len``."""
-        weights = 6.0 * (self.parameters - self.input_embedding) - 2.0 * self.frozen
-        return weights + 12.0 * self.layers * self.width * seq_len
-
-
 def shape_of(model: Any) -> Shape:
     """Return the shape of a transformers model of the Llama family."""
-    from train.sharded import numel
+    from eval.quantised import whole_size
 
     config = model.config
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     table, output = model.get_input_embeddings().weight, model.get_output_embeddings()  # a reward model has none
     return Shape(
-        parameters=sum(map(numel, model.parameters())),
+        parameters=sum(map(whole_size, model.parameters())),
         input_embedding=0 if output is not None and output.weight is table else table.numel(),
         layers=config.num_hidden_layers,
         width=head * config.num_attention_heads,
@@ -129,10 +108,3 @@ class Meter:
     def seconds_left(self, tokens: int) -> float:
         """Return the seconds that so many more tokens take at the present speed."""
         return tokens / self.read().tokens_per_second
-
-
-def clock(seconds: float) -> str:
-    """Return a duration as a person reads it: 3 h 07 min, 2 min 05 s, 40 s."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval import parallel
-from train.settings import OTHER_NAMES, STAGES, Stage, find_recipe
+from train.settings import OTHER_NAMES, STAGES, Stage, recipe
 from workbench import manifest
 from workbench.command import did_you_mean
-from workbench.config import Layer, Loaded, as_dict, at_least, load, parse_assignments, read_yaml, setting, walk
+from workbench.config import Layer, Loaded, as_dict, at_least, load, parse_assignments, setting, walk
 from workbench.console import note
 from workbench.errors import ConfigError
 from workbench.files import read_json
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from eval.stage_record import StageRecord
 
 KIND, SCORES, PAGE = "pipeline", "scores", "pipeline.html"
-MATERIAL = ("data", "template", "window", "held_out", "min_jaccard")  # settings that say what is held out
 REINFORCED = ("ppo", "grpo", "rloo")
 
 
@@ -91,7 +90,7 @@ class Pipeline:
 def is_pipeline(words: Sequence[str]) -> bool:
     """Tell whether the words, or the file they name, ask for a pipeline."""
     keys = dict(word.partition("=")[::2] for word in words)
-    return "pipeline" in keys or ("config" in keys and "pipeline" in read_yaml(find_recipe(keys["config"])))
+    return "pipeline" in keys or ("config" in keys and "pipeline" in recipe(keys["config"])[0].values)
 
 
 def resolve_pipeline(words: Sequence[str]) -> Pipeline:
@@ -106,8 +105,7 @@ def resolve_pipeline(words: Sequence[str]) -> Pipeline:
         raise ConfigError("stage", "stands beside pipeline", "give one of the two")
     layers = [Layer("command line", given)]
     if (config := given.pop("config", None)) is not None:
-        path = find_recipe(config)
-        layers.insert(0, Layer(path.name, read_yaml(path)))
+        layers.insert(0, recipe(config)[0])
     parts = [_split(layer) for layer in layers]
     loaded = load(PipelineSettings, [own for own, _ in parts])
     names = tuple(OTHER_NAMES.get(name, name) for name in loaded.value.pipeline)
@@ -170,9 +168,8 @@ def _step(name: str, stage: Stage, own: Sequence[Layer], before: Sequence[Step],
     layers = []
     for layer in own:
         values = dict(layer.values)
-        if (recipe := values.pop("config", None)) is not None:
-            path = find_recipe(str(recipe))
-            layers.append(Layer(path.name, {key: value for key, value in read_yaml(path).items() if key != "stage"}))
+        if (below := values.pop("config", None)) is not None:
+            layers.append(recipe(str(below))[0])
         if taken := next((key for key in ("out", "model.weights") if key in values and key in handed), None):
             place = f"{layer.origin}: {stage.name}.{taken}"
             raise ConfigError(place, "is handed over by the pipeline", "leave it out")
@@ -232,7 +229,6 @@ def make_record(plan: Pipeline) -> StageRecord:
     from eval.models import model_folder
     from eval.stage_record import StageRecord
     from eval.stage_sheet import Asked, HeldOut
-    from tokenizer.dialogues import files_of
 
     own, steps = plan.loaded.value, {step.stage.name: step.loaded.value for step in plan.steps}
     first = plan.steps[0].loaded.value
@@ -249,15 +245,7 @@ def make_record(plan: Pipeline) -> StageRecord:
         seed=own.seed,
         mc=own.mc,
     )
-    files = [manifest.describe_file(path) for s in scored.values() for path in files_of(s.data)]
-    told = {key: value for key, value in as_dict(own).items() if key not in ("out", "pipeline")}
-    sets = {name: [getattr(s, key, None) for key in MATERIAL] for name, s in steps.items() if name in (*scored, "pt")}
-    start = [as_dict(first)["model"], first.seed]
-
-    def mark(of: str) -> str:
-        return manifest.fingerprint("score", [told, str(sets), *start, of], files)
-
-    return StageRecord(own.out / SCORES, asked, mark)
+    return StageRecord(own.out / SCORES, asked)
 
 
 def _mark(step: Step) -> str:
@@ -266,7 +254,8 @@ def _mark(step: Step) -> str:
 
 def _score(record: StageRecord, first: Step, step: Step) -> None:
     """Score what a stage made, and before it the weights that the first stage began from."""
-    from eval.models import default_device, load_model
+    from eval.device import default_device
+    from eval.models import load_model
     from eval.stage_record import START
     from tokenizer.shards import TokenShards
     from train.model import make_model
@@ -281,7 +270,7 @@ def _score(record: StageRecord, first: Step, step: Step) -> None:
         return make_model(settings.model, shards, settings.seed).to(default_device()).eval()
 
     if not record.scored:
-        record.score(START, str(settings.model.weights), at_start)
+        record.score(START, str([as_dict(settings)["model"], settings.seed]), at_start)
     if step.makes_policy:
         record.score(step.name, _mark(step), lambda: load_model(step.weights).float())
     else:

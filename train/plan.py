@@ -1,16 +1,8 @@
 """``--plan``: what a run will take, without a GPU and without torch: parameters, memory, FLOPs, days, steps.
 
-Bytes a parameter, before anything is divided over n devices (AdamW; Rajbhandari et al., "ZeRO", 2020, section 3):
-
-    ddp     4 weights + 4 gradients + 8 moments + 2 the 16-bit copy of autocast
-    zero1   2 + 2 + 12/n        zero2   2 + (2 + 12)/n        zero3, fsdp2   16/n, and two layers gathered at a time
-
-LoRA (DDP): 4 of the frozen weights, which stay fp32, and 16 of what is trained. QLoRA: 0.516 of the layers' products
-(4 bits, 8 a block of 64 and 32 for 256 of these), and one matrix widened at a time.
-Activations, in 16 bit, of a Llama layer with memory-efficient attention: 7 hidden + 3 key-value + 4 MLP widths a token;
-with full recomputation its input alone, and one layer whole. The chunked loss keeps one gradient of the lm_head.
-These are counts, not measurements: leave a tenth free for the allocator and communication. Time is FLOPs over the rate
-a device is expected to reach. Cost: 0.2 s.
+The arithmetic is ``workbench.model_size``'s; the chunked loss keeps one gradient of the lm_head beside it. These are
+counts, not measurements: leave a tenth free for the allocator and communication. Time is FLOPs over the rate a device
+is expected to reach. Cost: 0.2 s.
 """
 
 from __future__ import annotations
@@ -20,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from train.meter import Shape
 from workbench import manifest
 from workbench.config import at_least, setting
 from workbench.errors import ConfigError
 from workbench.files import read_json
+from workbench.model_size import Sizes, activations, adapter_states, states
 
 if TYPE_CHECKING:
     from train.lora import LoraSettings
@@ -32,7 +24,6 @@ if TYPE_CHECKING:
 
 GIB = 1024**3
 TIGHT = 0.9  # of the memory
-NF4 = (4 + 8 / 64 + 32 / (64 * 256)) / 8  # bytes a weight
 LOSS_CHUNK = 256  # train.loss.CHUNK, which needs torch to be read
 
 
@@ -49,51 +40,6 @@ class PlanSettings:
     data_tokens: float | None = setting(None, "tokens of the data, where it is not there yet", check=at_least(1))
     nominal_parameters: float | None = setting(None, "parameters as published, for the 6N rule; none: those computed")
     published_days: float | None = setting(None, "days that such a run took elsewhere, to compare with")
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """A Llama's sizes."""
-
-    hidden: int
-    layers: int
-    width: int  # heads x head size
-    kv_width: int
-    mlp: int
-    rows: int
-    tied: bool
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Sizes:
-        """Return those of a config.json."""
-        hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
-        head = int(config.get("head_dim") or hidden // heads)
-        return cls(
-            hidden=hidden,
-            layers=int(config["num_hidden_layers"]),
-            width=heads * head,
-            kv_width=int(config.get("num_key_value_heads") or heads) * head,
-            mlp=int(config["intermediate_size"]),
-            rows=int(config["vocab_size"]),
-            tied=bool(config.get("tie_word_embeddings", False)),
-        )
-
-    @property
-    def layer(self) -> int:
-        """Parameters of a layer: q and o, k and v, the MLP's three, two norms."""
-        return self.hidden * (2 * self.width + 2 * self.kv_width + 3 * self.mlp + 2)
-
-    @property
-    def gathered(self) -> int:
-        """The most parameters at work at once: a layer, or the embedding."""
-        return max(self.layer, self.rows * self.hidden)
-
-    @property
-    def shape(self) -> Shape:
-        """What the FLOP count needs."""
-        table = self.rows * self.hidden
-        total = table * (1 if self.tied else 2) + self.layers * self.layer + self.hidden
-        return Shape(total, 0 if self.tied else table, self.layers, self.width)
 
 
 @dataclass(frozen=True)
@@ -125,31 +71,14 @@ class Plan:
         return self.states[strategy] + self.activations[recompute] + self.loss_bytes
 
 
-def states(sizes: Sizes, devices: int) -> dict[str, float]:
-    """Return bytes a device of weights, gradients and moments, by strategy."""
-    total = sizes.shape.parameters
-    sharded = 16 * total / devices + 2 * 2 * sizes.gathered  # the layer at work and the next, in 16 bit
-    zero = {"zero1": (4 + 12 / devices) * total, "zero2": (2 + 14 / devices) * total}
-    return {"ddp": 18.0 * total, **zero, "zero3": sharded, "fsdp2": sharded}
-
-
 def adapter_parameters(sizes: Sizes, lora: LoraSettings, vocabulary: int) -> int:
     """Return what an adapter trains: rank x (in + out) of each product, and the new rows."""
-    h, w, kv, m = sizes.hidden, sizes.width, sizes.kv_width, sizes.mlp
-    ends = {"q_proj": h + w, "k_proj": h + kv, "v_proj": h + kv, "o_proj": w + h}
-    ends |= dict.fromkeys(("gate_proj", "up_proj", "down_proj"), h + m)
-    unknown = [name for name in lora.targets if name not in ends]
-    if unknown:
+    ends = sizes.ends
+    if unknown := [name for name in lora.targets if name not in ends]:
         raise ConfigError("lora.targets", f"{unknown[0]} is no product of a Llama", f"choose from: {', '.join(ends)}")
     matrices = sizes.layers * lora.rank * sum(ends[name] for name in lora.targets)
     rows = 0 if lora.rows_from is None else max(0, vocabulary - lora.rows_from)
-    return matrices + rows * h * (1 if sizes.tied else 2)
-
-
-def activations(sizes: Sizes, tokens: int) -> dict[str, float]:
-    """Return bytes of activations of a micro-batch of so many tokens, by recomputation."""
-    whole = 2.0 * tokens * (7 * sizes.hidden + 3 * sizes.kv_width + 4 * sizes.mlp)
-    return {"none": sizes.layers * whole, "full": sizes.layers * 2.0 * tokens * sizes.hidden + whole}
+    return matrices + rows * sizes.hidden * (1 if sizes.tied else 2)
 
 
 def make_plan(settings: PtSettings) -> Plan:
@@ -168,13 +97,12 @@ def make_plan(settings: PtSettings) -> Plan:
         results = manifest.read(settings.data, "tokens", "tokenizer pack").results
         seq_len, data_tokens = int(results["seq_len"]), float(results["splits"]["train"]["tokens"])
     micro_batch = settings.micro_batch or max(1, settings.batch_tokens // seq_len // assumed.devices)
+    factors = {"tokens": seq_len, "sequences": micro_batch, "devices": assumed.devices}
     shape, trained = sizes.shape, sizes.shape.parameters
     memory = states(sizes, assumed.devices)
     if settings.tune != "full":
         trained = adapter_parameters(sizes, settings.lora, assumed.vocabulary)
-        cast = 2.0 * sizes.gathered  # autocast's copy of what is at work
-        packed = sizes.layers * (sizes.layer - 2 * sizes.hidden) if settings.tune == "qlora" else 0
-        memory = {"ddp": 4.0 * (shape.parameters - packed) + NF4 * packed + 16.0 * trained + cast}
+        memory = adapter_states(sizes, trained, packed=settings.tune == "qlora")
         shape = replace(shape, frozen=shape.parameters - shape.input_embedding)
     tokens = int(assumed.tokens or settings.steps * settings.batch_tokens)
     per_token = shape.flops_per_token(seq_len)
@@ -190,7 +118,7 @@ def make_plan(settings: PtSettings) -> Plan:
         rows=sizes.rows,
         devices=assumed.devices,
         micro_batch=micro_batch,
-        accumulation=accumulation(settings.batch_tokens, seq_len, micro_batch, assumed.devices),
+        accumulation=accumulation("batch_tokens", settings.batch_tokens, factors),
         seq_len=seq_len,
         batch_tokens=settings.batch_tokens,
         steps=math.ceil(tokens / settings.batch_tokens),
@@ -253,11 +181,11 @@ def print_plan(plan: Plan, settings: PtSettings) -> None:
         print(_explain(plan, assumed.published_days))
     limit = assumed.memory_gib * GIB
     memory = []
-    for strategy, states in plan.states.items():
+    for strategy, held in plan.states.items():
         for recompute, kept in plan.activations.items():
             need = plan.memory(strategy, recompute)
             verdict = "fits" if need <= TIGHT * limit else "tight" if need <= limit else "no"
-            memory.append((strategy, recompute, *(f"{part / GIB:,.1f}" for part in (states, kept, need)), verdict))
+            memory.append((strategy, recompute, *(f"{part / GIB:,.1f}" for part in (held, kept, need)), verdict))
     header = ("sharding", "recomputation", "states GiB", "activations GiB", "all GiB", f"{assumed.memory_gib:g} GiB?")
     table(header, memory, title="Memory a device (counted, not measured)")
 

@@ -31,7 +31,6 @@ from tokenizer.prompts import read_prompts
 from tokenizer.shards import TokenShards
 from train.checkpoint import CheckpointSettings
 from train.instruct import TemplateName
-from train.job import precision_on
 from train.lora import LoraSettings, add_adapter, check_tune, place
 from train.model import TOKENS_BY, ModelSettings
 from train.schedule import OptimSettings
@@ -40,22 +39,11 @@ from workbench import manifest
 from workbench.config import at_least, between, section, setting
 from workbench.console import progress
 from workbench.errors import ConfigError, InputError
-from workbench.runs import metrics
+from workbench.runs import metrics, summary
+from workbench.runs.curves import DRAWN_PANELS
 
 if TYPE_CHECKING:
-    from train.ppo_batch import Models
-
-LAST_STEPS = 10
-PANELS = (
-    ("reward", "reward: mean score of the answers"),
-    ("kl", "KL to the reference (nats an answer)"),
-    ("entropy", "entropy (nats a token)"),
-    ("clip_share", "share of tokens held back by the clip"),
-    ("value_loss", "value loss"),
-    ("explained_variance", "explained variance of the values"),
-    ("length", "length of answers (tokens)"),
-    ("grad_norm", "gradient norm"),
-)
+    pass
 
 
 @dataclass(frozen=True)
@@ -192,14 +180,15 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     from transformers import set_seed
 
     from eval import value_head
+    from eval.device import Machine
     from eval.draw import Vllm
-    from eval.models import default_device, load_model, load_tokenizer, model_folder, tell_deepspeed
+    from eval.models import load_model, load_tokenizer, model_folder
     from eval.scorer import make_reward
     from train.ppo_batch import Models
     from train.ppo_trainer import Ppo
 
-    tell_deepspeed()
-    first, device = parallel.first(), default_device()
+    first, machine = parallel.first(), Machine.of(settings.precision)
+    device = machine.device
     assert settings.model.weights is not None
     folder = model_folder(settings.model.weights)
     beside = settings.tokenizer or folder
@@ -209,17 +198,15 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
     if first:
         tell(prompts.left_out, prompts.shortened, settings.rollout.max_prompt)
     set_seed(settings.seed)
-    precision = precision_on(settings.precision, device)
-    policy = place(load_model(folder, "cpu").float(), settings.tune, precision, device)
+    policy = place(load_model(folder, "cpu").float(), settings.tune, machine.precision, device)
     rows, most = policy.get_input_embeddings().num_embeddings, policy.config.max_position_embeddings
     if len(tokenizer) > rows:
         raise InputError(folder, f"has {rows:,} rows for {len(tokenizer):,} pieces", "extend it: tokenizer embed")
     if settings.rollout.max_prompt + settings.rollout.max_new > most:
         found = f"max_prompt + max_new is longer than the model's {most:,} positions"
         raise ConfigError("rollout.max_prompt", found, f"give at most {most - settings.rollout.max_new:,}")
-    head = value_head.load_or_fresh(folder, policy.config.hidden_size, speak=first and settings.estimator == "gae").to(
-        device
-    )
+    speak = first and settings.estimator == "gae"
+    head = value_head.load_or_fresh(folder, policy.config.hidden_size, speak=speak).to(device)
     adapter = None if settings.tune == "full" else add_adapter(policy, settings.lora, folder, len(tokenizer))
     shared = (adapter, folder) if settings.tune == "lora" else None  # a reward's adapter learnt over an uncut base
     reward = make_reward(settings.reward, tokenizer, device, settings.micro_batch, speak=first, shared=shared)
@@ -229,61 +216,23 @@ def _train(stage: str, settings: PpoSettings) -> dict[str, Any]:
         check_carried(ptx, folder, "pack it with the model's own")
     book = metrics.Metrics(settings.out, writes=first)
     with closing(book), progress("train", settings.steps, "steps", shown=first) as bar:
-        trainer = Ppo(settings, models, tokenizer, prompts.asked, reward, precision, ptx, book, bar)
+        trainer = Ppo(settings, models, tokenizer, prompts.asked, reward, machine.precision, ptx, book, bar)
         if settings.rollout.engine == "vllm":
             trainer.vllm = Vllm(folder, settings.lora.rank, settings.rollout.max_prompt + settings.rollout.max_new)
         trainer.go()
     if trainer.step < settings.steps:
-        interrupted(settings.out, PANELS)
-    about = {"precision": precision, "device": device.type, "devices": parallel.world(), "vocabulary": len(tokenizer)}
-    template = getattr(prompts.template, "jinja", None)
-    return parallel.by_first(lambda: _close(stage, settings, models, beside, template, about))
+        interrupted(settings.out, DRAWN_PANELS)
 
+    def close() -> dict[str, Any]:
+        found = summary.drawn(metrics.read(settings.out)) | machine.about
+        told = [*found["told"], ["scored by", settings.reward, f"prompts {', '.join(settings.data)}"]]
+        found |= {"stage": stage, "steps": settings.steps, "vocabulary": len(tokenizer), "told": told}
+        template, valued = getattr(prompts.template, "jinja", None), settings.estimator == "gae"
 
-def _close(
-    stage: str, settings: PpoSettings, models: Models, tokenizer: Path, template: str | None, about: dict[str, Any]
-) -> dict[str, Any]:
-    """Draw the curves, write the final model, and return the results."""
-    from eval import value_head
+        def beside_it(folder: Path) -> None:
+            if valued:
+                value_head.save(head, folder)
 
-    rows = metrics.read(settings.out)
-    start, last, tail = rows[0], rows[-1], rows[-min(LAST_STEPS, -(-len(rows) // 3)) :]  # of a short run, a third
-    ending = {key: sum(row[key] for row in tail) / len(tail) for key in (*(k for k, _ in PANELS), "loss", "finished")}
-    spread = start["reward_deviation"]
-    gain = f", {(ending['reward'] - start['reward']) / spread:+.2f} deviations of the first step's" if spread else ""
+        return write_run(settings, found, policy, adapter, beside, template, DRAWN_PANELS, beside_it)
 
-    def arrow(name: str, key: str, note: str) -> list[str]:
-        return [name, f"{start[key]:.3f} → {ending[key]:.3f}", note]
-
-    results = {
-        "stage": stage,
-        **{key: last[key] for key in ("tokens", "seconds", "tflops", "mfu", "data_wait")},
-        **about,
-        "loss_first": start["loss"],
-        "loss_last": ending["loss"],
-        "loss_last_steps": len(tail),
-        "tokens_per_second": last["tokens"] / last["seconds"],
-        "steps": settings.steps,
-        **{key: [start[key], ending[key]] for key in ("reward", "kl")},
-        "scores": {},  # nothing is held out: the reward is of answers drawn in training
-        "reward_deviation": spread,
-        "told": [
-            arrow("reward", "reward", f"mean score, last {len(tail)} steps{gain}"),
-            arrow("KL", "kl", f"nats an answer; its price ends at {last['kl_coefficient']:.4g}"),
-            arrow("entropy", "entropy", "nats a token"),
-            arrow("length", "length", f"tokens an answer; {ending['finished']:.0%} end by themselves"),
-            arrow("explained variance", "explained_variance", "of the returns, by the values"),
-            ["scored by", settings.reward, f"prompts {', '.join(settings.data)}"],
-        ],
-    }
-    adapter, valued = models.adapter, settings.estimator == "gae"
-    return write_run(
-        settings,
-        results,
-        models.policy,
-        adapter,
-        tokenizer,
-        template,
-        PANELS,
-        lambda folder: value_head.save(models.head, folder) if valued else None,
-    )
+    return parallel.by_first(close)

@@ -25,11 +25,11 @@ from tokenizer.shards import TokenShards
 from train import checkpoint, ppo_math
 from train.data import Order
 from train.loss import summed_loss
-from train.meter import Meter, clock, shape_of
+from train.meter import Meter, shape_of
 from train.ppo_batch import Batch, Collector
 from train.schedule import share_of_peak
 from train.spikes import NotFinite
-from workbench.console import Progress
+from workbench.console import Progress, clock
 from workbench.errors import InputError
 from workbench.files import write_json
 from workbench.runs.metrics import Metrics, trim
@@ -251,7 +251,9 @@ class Ppo(Collector):
     def save(self) -> None:
         """Write a checkpoint: what is trained, and all that the next step depends on."""
 
-        def write(folder: Path) -> None:
+        def write(folder: Path) -> list[Path]:
+            if not parallel.first():
+                return []
             checkpoint.save_trained(self.models.policy, folder)
             value_head.save(self.models.head, folder)
             state = {
@@ -263,9 +265,9 @@ class Ppo(Collector):
                 "rng": checkpoint.save_rng(folder),  # a reward function may draw from it
             }
             write_json(folder / checkpoint.STATE, state)
+            return [*folder.iterdir()]
 
-        if parallel.first():
-            checkpoint.save(self.settings.out, self.step, write, self._bytes())
+        checkpoint.save(self.settings.out, self.step, write, self._bytes())
         checkpoint.prune(self.settings.out, self.settings.checkpoint)
 
     def load(self, path: Path) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval import parallel
+from eval.device import Machine
 from eval.models import weights_inputs
 from tokenizer.joined import Joined
-from tokenizer.model import vocabulary_file
-from tokenizer.open import check_packed_by
+from tokenizer.open import check_packed_by, describe_tokenizer
 from tokenizer.shards import TokenShards
 from train.data import MixedOrder, Order, ReplaySettings, accumulation, check_enough
-from train.job import Job, Machine, RunSettings
+from train.job import Job, RunSettings
 from train.lora import place
 from train.model import TOKENS_BY, ModelSettings, check_shape, make_model
 from train.plan import PlanSettings
@@ -24,12 +24,9 @@ from train.stage import check_run, run_stage, tuned
 from workbench import manifest
 from workbench.config import at_least, section, setting
 from workbench.errors import ConfigError
-from workbench.files import sha256_file
 
 if TYPE_CHECKING:
     from eval.bits import Bits
-
-TOKENIZER_BY = "tokenizer extend --add zh7k --out DIR"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +34,7 @@ class PtSettings(RunSettings):
     """Everything about a pre-training run."""
 
     data: Path = setting(doc="the folder of token shards: tokenizer pack makes one")
-    tokenizer: Path = setting(doc="the tokenizer folder that packed them: tokenizer extend makes one")
+    tokenizer: Path = setting(doc="the folder whose tokenizer packed them: tokenizer extend makes one")
     out: Path = setting(Path("data/runs/pt"), "the run's folder")
     steps: int = setting(1000, "optimizer steps", check=at_least(1))
     batch_tokens: int = setting(524288, "tokens a step on all devices together", check=at_least(1))
@@ -69,13 +66,9 @@ def run(stage: str, settings: PtSettings, *, overwrite: bool = False) -> dict[st
 
 def _inputs(settings: PtSettings) -> list[dict[str, Any]]:
     """What the run is made from."""
-    vocabulary: dict[str, Any] = {"sha256": sha256_file(vocabulary_file(settings.tokenizer))}
-    if (settings.tokenizer / manifest.NAME).is_file():  # else it is a model's own, as published
-        vocabulary |= manifest.describe_folder(settings.tokenizer, "tokenizer", TOKENIZER_BY)
-    vocabulary = {"path": str(settings.tokenizer), **vocabulary}
     packed = [data for data in (settings.data, settings.replay.data) if data is not None]
     data, *replayed = [manifest.describe_folder(folder, "tokens", TOKENS_BY) for folder in packed]
-    return [data, vocabulary, *replayed, *weights_inputs(settings.model.weights)]
+    return [data, describe_tokenizer(settings.tokenizer), *replayed, *weights_inputs(settings.model.weights)]
 
 
 def _prepare(
@@ -87,7 +80,8 @@ def _prepare(
 
     world, seq_len = parallel.world(), shards.seq_len
     micro_batch = settings.micro_batch or max(1, settings.batch_tokens // seq_len // world)
-    micro_steps = accumulation(settings.batch_tokens, seq_len, micro_batch, world)
+    factors = {"tokens": seq_len, "sequences": micro_batch, "devices": world}
+    micro_steps = accumulation("batch_tokens", settings.batch_tokens, factors)
     model = make_model(settings.model, shards, settings.seed)
     model = place(model, settings.tune, machine.precision, machine.home)
     rows = model.get_input_embeddings().num_embeddings

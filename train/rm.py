@@ -16,10 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from train.instruct import PAIR_PANELS, PairSettings, make_job, open_model, run_on_rows, use_loss
-from train.job import Job, Machine
+from eval.device import Machine
+from train.instruct import PairSettings, make_job, open_model, run_on_rows, use_loss
+from train.job import Job
 from workbench.config import at_least, setting
 from workbench.files import write_json
+from workbench.runs.curves import PAIR_PANELS
 
 if TYPE_CHECKING:
     import torch

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from transformers import Trainer
 
 from eval import parallel
+from eval.quantised import whole_size
 from train import checkpoint, sharded
 from train.job import Job, RunSettings
 from train.meter import Meter
@@ -40,17 +41,17 @@ class Saving(Trainer):  # type: ignore[misc]  # transformers carries no types
 
     def checkpoint_bytes(self) -> int:
         """Return a checkpoint's size: weights and AdamW's two moments, in fp32."""
-        return 12 * sum(sharded.numel(parameter) for parameter in self.model.parameters() if parameter.requires_grad)
+        return 12 * sum(whole_size(parameter) for parameter in self.model.parameters() if parameter.requires_grad)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         out, step = self.settings.out, int(self.state.global_step)
-        if self._kind != "ddp":
-            checkpoint.save_together(out, step, self._write_part, self.checkpoint_bytes())
-        elif parallel.first():
-            checkpoint.save(out, step, self._write_all, self.checkpoint_bytes())
+        write = self._write_all if self._kind == "ddp" else self._write_part
+        checkpoint.save(out, step, write, self.checkpoint_bytes())
         checkpoint.prune(out, self.settings.checkpoint)
 
-    def _write_all(self, folder: Path) -> None:
+    def _write_all(self, folder: Path) -> list[Path]:
+        if not parallel.first():
+            return []
         if self.job.adapter is not None:  # the base does not change
             checkpoint.save_trained(self.model, folder)
         else:
@@ -62,6 +63,7 @@ class Saving(Trainer):  # type: ignore[misc]  # transformers carries no types
             scaler=None if scaler is None else scaler.state_dict(),
             rng=checkpoint.save_rng(folder),
         )
+        return [*folder.iterdir()]
 
     def _write_part(self, folder: Path) -> list[Path]:
         """Write what this process has of a divided model; the first adds what is one for all."""

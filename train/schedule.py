@@ -7,9 +7,7 @@ a run can be prolonged from its stable part; its decay here is linear. Steps cou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 from workbench.config import at_least, between, setting
@@ -33,28 +31,6 @@ class OptimSettings:
     grad_clip: float | None = setting(1.0, "largest gradient norm; none: no clipping", check=at_least(0))
 
 
-def _cosine(done: float, settings: OptimSettings) -> float:
-    return settings.min_lr_share + (1 - settings.min_lr_share) * (1 + math.cos(math.pi * done)) / 2
-
-
-def _linear(done: float, settings: OptimSettings) -> float:
-    return 1 - (1 - settings.min_lr_share) * done
-
-
-def _wsd(done: float, settings: OptimSettings) -> float:
-    stable = 1 - settings.decay_share
-    return 1.0 if done <= stable else _linear((done - stable) / settings.decay_share, settings)
-
-
-def _constant(done: float, settings: OptimSettings) -> float:
-    return 1.0
-
-
-SHAPES: Mapping[str, Callable[[float, OptimSettings], float]] = MappingProxyType(
-    {"cosine": _cosine, "linear": _linear, "wsd": _wsd, "constant": _constant}
-)
-
-
 def share_of_peak(step: int, steps: int, settings: OptimSettings) -> float:
     """Return the rate of a step (from 0) of so many as a share of the peak."""
     warmup = min(settings.warmup, steps)
@@ -62,4 +38,8 @@ def share_of_peak(step: int, steps: int, settings: OptimSettings) -> float:
         return (step + 1) / warmup
     left = steps - warmup
     done = min(1.0, (step - warmup + 1) / left) if left > 0 else 1.0
-    return SHAPES[settings.schedule](done, settings)
+    low = settings.min_lr_share
+    if settings.schedule == "cosine":
+        return low + (1 - low) * (1 + math.cos(math.pi * done)) / 2
+    stable = {"linear": 0.0, "wsd": 1 - settings.decay_share, "constant": 1.0}[settings.schedule]
+    return 1.0 if done <= stable else 1 - (1 - low) * (done - stable) / (1 - stable)

@@ -17,6 +17,7 @@ from typing import Any
 from workbench.command import did_you_mean
 from workbench.config import Layer, Loaded, load, parse_assignments, read_yaml, walk
 from workbench.errors import ConfigError
+from workbench.shipped import find
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -73,24 +74,17 @@ ALL = (
 STAGES: Mapping[str, Stage] = MappingProxyType({stage.name: stage for stage in ALL})
 
 
-def recipe_names() -> list[str]:
-    """Return the bare names of the shipped recipes."""
-    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
-
-
-def find_recipe(word: str) -> Path:
-    """Return the file that ``config=`` names: a bare name is a shipped recipe, anything else a path.
+def recipe(word: str) -> tuple[Layer, str | None]:
+    """Return the settings of the file that ``config=`` names, and the stage that it says it is for.
 
     Raises:
         ConfigError: If a bare name is no shipped recipe.
+        InputError: If the file cannot be read.
     """
-    if "/" in word or word.endswith((".yaml", ".yml")):
-        return Path(word)
-    if word not in recipe_names():
-        raise ConfigError(
-            f"config={word}", "no such recipe", f"{did_you_mean(word, recipe_names())} or name a file.yaml"
-        )
-    return RECIPES / f"{word}.yaml"
+    path = find(RECIPES, word, f"config={word}", "recipe")
+    values = read_yaml(path)
+    stage = values.pop("stage", None)
+    return Layer(path.name, values), stage
 
 
 def resolve(words: Sequence[str], *, planning: bool = False) -> tuple[Stage, Loaded[Any]]:
@@ -104,15 +98,12 @@ def resolve(words: Sequence[str], *, planning: bool = False) -> tuple[Stage, Loa
     layers = [Layer("not needed by --plan", {"data": "data/tokens", "tokenizer": "data/tokenizer"})] if planning else []
     config, name = given.pop("config", None), given.pop("stage", None)
     if config is not None:
-        path = find_recipe(config)
-        values = read_yaml(path)
-        in_file = values.pop("stage", None)
+        layer, in_file = recipe(config)
+        layers.append(layer)
         if name is not None and in_file not in (None, name):
-            raise ConfigError(
-                f"stage={name}", f"{path} is for stage={in_file}", "take another config, or leave stage= out"
-            )
+            found = f"{layer.origin} is for stage={in_file}"
+            raise ConfigError(f"stage={name}", found, "take another config, or leave stage= out")
         name = name or in_file
-        layers.append(Layer(path.name, values))
     name = OTHER_NAMES.get(name, name)
     if name is None:
         raise ConfigError("stage", "is not set", f"say which with stage=: {', '.join(STAGES)}")

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eval.device import Machine
 from train.instruct import InstructSettings, make_job, open_model, run_on_rows
-from train.job import Job, Machine
+from train.job import Job
 from workbench.config import at_least, setting
 
 if TYPE_CHECKING:

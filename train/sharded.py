@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from eval import parallel
-from eval.quantised import whole_size
 from train import checkpoint
 from train.zero import masters, spread
 from workbench.errors import ConfigError
@@ -104,12 +103,6 @@ def scored(kind: str, model: Any, score: Callable[[], dict[str, float]]) -> dict
     found: dict[str, float] = model.scored()
     model.reshard()
     return found
-
-
-def numel(parameter: Any) -> int:
-    """Return a parameter's whole size: ZeRO-3 leaves an empty tensor in its place, 4 bits pack two in a number."""
-    packed = whole_size(parameter)
-    return int(getattr(parameter, "ds_numel", parameter.numel())) if packed is None else packed
 
 
 def gathered(model: Any, kind: str) -> dict[str, torch.Tensor] | None:

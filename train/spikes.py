@@ -52,32 +52,6 @@ class SpikeSettings:
     lower_steps: int = setting(50, "lower: for so many steps", check=at_least(1))
 
 
-@dataclass(frozen=True)
-class Spike:
-    """One event."""
-
-    step: int
-    cause: Literal["loss", "grad_norm"]
-    value: float
-    expected: float  # the trend's
-    deviations: float
-    action: str
-    samples: Span
-    documents: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """One line for people."""
-        return (
-            f"spike at step {self.step}: {self.cause} {self.value:.4g}, expected {self.expected:.4g}"
-            f" ({self.deviations:.1f} deviations): {self.action}"
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
-        return {**self.__dict__, "samples": list(self.samples), "documents": list(self.documents)}
-
-
 def over_trend(history: Sequence[float], value: float, least: float) -> tuple[float, float]:
     """Return how far a value stands over the trend of those before it.
 

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eval import parallel
+from eval.device import Machine
 from eval.models import ADAPTER
-from train.job import Job, Machine, RunSettings
+from train.job import Job, RunSettings
 from train.lora import add_adapter, check_tune, save_adapter
 from train.model import compile_layers, save_model
 from workbench import manifest
@@ -32,7 +33,7 @@ from workbench.files import atomic_path, read_json
 from workbench.runs import metrics, summary
 
 if TYPE_CHECKING:
-    from train.meter import Shape
+    from workbench.model_size import Shape
 
 # they change no result: a run may be gone on with others
 UNMARKED = ("out", "checkpoint", "plan", "report_to", "samples")
@@ -149,14 +150,13 @@ def tuned(
 def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job]) -> dict[str, Any]:
     from transformers.utils.logging import disable_progress_bar
 
-    from eval.models import tell_deepspeed
     from train import sharded
     from train.checkpoint import newest_complete, step_of
     from train.trainer import Discipline
 
     disable_progress_bar()  # a bar a file of weights says nothing
-    tell_deepspeed()
-    out, first, kind, machine = settings.out, parallel.first(), settings.parallel, Machine.of(settings)
+    out, first, kind = settings.out, parallel.first(), settings.parallel
+    machine = Machine.of(settings.precision, divided=kind != "ddp")
     job = prepare(machine)
     if settings.compile:
         compile_layers(job.model)
@@ -178,9 +178,8 @@ def _train(stage: str, settings: RunSettings, prepare: Callable[[Machine], Job])
         trainer.go(done)
     if trainer.stopped_by and trainer.state.global_step < job.steps:
         interrupted(out, job.panels)
-    about = {"precision": machine.precision, "device": machine.name, "devices": parallel.world()}
     after, weights = trainer.score(), sharded.gathered(job.model, kind)
-    return parallel.by_first(lambda: _close(stage, settings, job, after, weights, about))
+    return parallel.by_first(lambda: _close(stage, settings, job, after, weights, machine.about))
 
 
 def interrupted(out: Path, panels: Sequence[tuple[str, str]]) -> NoReturn:
@@ -244,7 +243,7 @@ def write_run(
         beside: Writes what else belongs to the model into its folder.
         weights: The gathered weights of a model that was divided; None: the model has them.
     """
-    from train.sharded import numel
+    from eval.quantised import whole_size
     from workbench.runs.curves import draw
     from workbench.runs.curves_html import NAME, write_html
     from workbench.runs.summary import write_card
@@ -252,8 +251,8 @@ def write_run(
     out, parameters = settings.out, list(model.parameters())
     results = {
         **results,
-        "parameters": sum(map(numel, parameters)),
-        "trained_parameters": sum(numel(parameter) for parameter in parameters if parameter.requires_grad),
+        "parameters": sum(map(whole_size, parameters)),
+        "trained_parameters": sum(whole_size(parameter) for parameter in parameters if parameter.requires_grad),
         "rows": model.get_input_embeddings().num_embeddings,
         "family": model.config.model_type,
         "started_from": str(settings.model.weights or "fresh weights"),

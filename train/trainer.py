@@ -22,17 +22,19 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback
 
 from eval import parallel
+from eval.device import Machine
 from train import checkpoint, sharded, zero
 from train.arguments import training_arguments
 from train.data import MicroBatches
-from train.job import Job, Machine, RunSettings
-from train.meter import Meter, clock
+from train.job import Job, RunSettings
+from train.meter import Meter
 from train.saving import Saving
 from train.schedule import share_of_peak
-from train.spikes import NOT_TAKEN, NotFinite, Spike, Watch, next_sample
-from workbench.console import Progress, note
+from train.spikes import NOT_TAKEN, NotFinite, Watch, next_sample
+from workbench.console import Progress, clock, note
 from workbench.errors import ConfigError
 from workbench.runs.metrics import Metrics
+from workbench.runs.spikes import Spike
 from workbench.stopping import saving_first
 
 

@@ -70,6 +70,13 @@ def format_cell(value: object) -> str:
     return str(value)
 
 
+def clock(seconds: float) -> str:
+    """Return a duration as a person reads it: 3 h 07 min, 2 min 05 s, 40 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
 class Progress(Protocol):
     """A running count."""
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from workbench.command import did_you_mean
 from workbench.config import Layer, at_least, between, load, read_yaml, section, setting
-from workbench.errors import ConfigError
+from workbench.shipped import find, names_in
 
 SHIPPED = Path(__file__).parent.parent / "report" / "standards"
 
@@ -71,7 +70,7 @@ class Standard:
 
 def shipped() -> list[str]:
     """Return the names of the standards that come with the package."""
-    return sorted(file.stem for file in SHIPPED.glob("*.yaml"))
+    return names_in(SHIPPED)
 
 
 def load_standard(name: str) -> Standard:
@@ -81,10 +80,5 @@ def load_standard(name: str) -> Standard:
         ConfigError: If there is none of that name, or a figure is unknown or impossible.
         InputError: If the file cannot be read.
     """
-    path = SHIPPED / f"{name}.yaml"
-    if not path.is_file():
-        path = Path(name)
-        if path.suffix not in (".yaml", ".yml"):
-            remedy = f"{did_you_mean(name, shipped())} or give a YAML file"
-            raise ConfigError(f"--standard {name}", "no such standard", remedy)
+    path = find(SHIPPED, name, f"--standard {name}", "standard")
     return load(Standard, [Layer(path.name, read_yaml(path))]).value

@@ -138,7 +138,7 @@ def steps(model: Any, data: TokenShards, body: Body, seed: int) -> Iterator[floa
     """Train, a step at a time and without end; yields the loss. Passes over the data are shuffled anew."""
     import torch
 
-    from eval.models import computes_in_bf16
+    from eval.device import computes_in_bf16
     from eval.packing import batch
     from train.data import Order
 
@@ -164,7 +164,7 @@ def bits(model: Any, held_out: TokenShards) -> dict[str, float]:
     """Return the bits per byte of each kind, and of all together."""
     import torch
 
-    from eval.models import computes_in_bf16
+    from eval.device import computes_in_bf16
 
     precision = "bf16" if computes_in_bf16(torch.device("cpu")) else "fp32"
     found = bits_of_shards(model, held_out, batch_size=EVAL_BATCH, precision=precision)

@@ -40,7 +40,7 @@ SEQ, MICRO, VOCABULARY, WARM = 512, 2, 39_410, 2
 def bf16() -> bool:
     import torch
 
-    from eval.models import computes_in_bf16
+    from eval.device import computes_in_bf16
 
     return computes_in_bf16(torch.device("cpu"))
 
@@ -125,10 +125,11 @@ def ticking(trainer: type[Any], clock: Clock) -> type[Any]:
 
 
 def ours(shards: TokenShards, clock: Clock, folder: Path) -> None:
+    from eval.device import Machine
     from eval.packing import batch
     from train.checkpoint import CheckpointSettings
     from train.data import Order
-    from train.job import Job, Machine
+    from train.job import Job
     from train.meter import shape_of
     from train.pt import PtSettings
     from train.schedule import OptimSettings
@@ -157,7 +158,7 @@ def ours(shards: TokenShards, clock: Clock, folder: Path) -> None:
         results=dict,
         documents=shards.documents,
     )
-    trainer = ticking(Discipline, clock)(settings, job, Machine.of(settings), Metrics(folder), Unseen())
+    trainer = ticking(Discipline, clock)(settings, job, Machine.of(settings.precision), Metrics(folder), Unseen())
     trainer.go(None)
 
 

@@ -13,7 +13,11 @@ from workbench.errors import OutputError
 
 
 def put(run, step, text="x" * 100):
-    return checkpoint.save(run, step, lambda folder: (folder / "a.bin").write_text(text), 1_000)
+    def write(folder):
+        (folder / "a.bin").write_text(text)
+        return [folder / "a.bin"]
+
+    return checkpoint.save(run, step, write, 1_000)
 
 
 def test_the_newest_complete_one_is_taken(tmp_path):
@@ -45,7 +49,7 @@ def test_a_damaged_one_is_told_and_passed_over(tmp_path, capsys, damage, said):
 
 def test_a_save_that_was_cut_off_leaves_no_checkpoint(tmp_path, capsys):
     good = put(tmp_path, 1)
-    half = tmp_path / "checkpoints" / ".step-000002.123.tmp"
+    half = tmp_path / "checkpoints" / ".step-000002-all.tmp"
     half.mkdir()
     (half / "a.bin").write_text("x")
     assert checkpoint.newest_complete(tmp_path) == good
@@ -69,7 +73,7 @@ def test_no_room_is_said_before_anything_is_written(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda path: usage(10, 9, 5_000_000))
     with pytest.raises(OutputError, match="GB are free, a checkpoint needs"):
-        checkpoint.save(tmp_path, 1, lambda folder: None, 10_000_000)
+        checkpoint.save(tmp_path, 1, lambda folder: [], 10_000_000)
     assert not (tmp_path / "checkpoints").exists()
 
 

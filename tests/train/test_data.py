@@ -90,13 +90,17 @@ def test_the_cursor_resumes_exactly_on_any_number_of_devices(world, size, done):
     assert taken(1, 1, done, 3 * world * size) == expected
 
 
+def micro_steps(batch, seq_len, sequences, devices):
+    return accumulation("batch_tokens", batch, {"tokens": seq_len, "sequences": sequences, "devices": devices})
+
+
 def test_accumulation_is_derived_from_tokens():
-    assert accumulation(2_621_440, 2_048, 8, 160) == 1
-    assert accumulation(4_096, 512, 2, 1) == 4
+    assert micro_steps(2_621_440, 2_048, 8, 160) == 1
+    assert micro_steps(4_096, 512, 2, 1) == 4
     with pytest.raises(ConfigError, match=r"batch_tokens.*give 1,024"):
-        accumulation(1_000, 512, 2, 1)
+        micro_steps(1_000, 512, 2, 1)
     with pytest.raises(ConfigError, match="give 1,024"):
-        accumulation(1, 512, 2, 1)
+        micro_steps(1, 512, 2, 1)
 
 
 def test_data_smaller_than_one_batch_is_refused():

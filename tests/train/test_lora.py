@@ -1,6 +1,7 @@
 """An adapter trains what it says and nothing else, resumes exactly, carries the vocabulary, and merges exactly."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -95,6 +96,16 @@ def test_rows_and_targets_that_are_not_there(toy, base, tmp_path, change):
     key = change.split("=", maxsplit=1)[0]
     with pytest.raises(ConfigError, match=key):
         run(toy, tmp_path / "run", "steps=1", f"model.weights={base}", "tune=lora", change)
+
+
+def test_an_adapter_is_not_merged_into_a_quantised_base(toy, base, tmp_path):
+    model = tmp_path / "base"
+    shutil.copytree(base / "model", model)
+    run(toy, tmp_path / "run", "steps=1", f"model.weights={model}", *LORA)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "gptq"}}))
+    with pytest.raises(InputError, match=r"config\.json: says that the weights are quantised \(gptq\); take the model"):
+        merge(tmp_path / "run", tmp_path / "merged")
 
 
 def test_a_run_without_an_adapter_is_not_merged(base, tmp_path):

@@ -2,15 +2,8 @@ import time
 
 import pytest
 
-from train.meter import Meter, Shape, clock, peak_tflops, shape_of
-
-
-def test_flops_by_hand():
-    # 7B LLaMA: 6,738,415,616 parameters, of which 32,000 x 4,096 only look up; 32 layers, width 4,096, T 2,048
-    llama = Shape(6_738_415_616, 32_000 * 4_096, 32, 4_096)
-    expected = 6 * (6_738_415_616 - 131_072_000) + 12 * 32 * 4_096 * 2_048
-    assert llama.flops_per_token(2_048) == expected
-    assert expected / 1e9 == pytest.approx(42.87, abs=0.01)
+from train.meter import Meter, peak_tflops, shape_of
+from workbench.model_size import Shape
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -61,13 +54,3 @@ def test_waiting_resuming_and_what_is_no_training_time():
     assert meter.seconds == pytest.approx(10 + seconds)
     assert meter.read().data_wait == pytest.approx(0.01 / seconds)
     assert meter.seconds_left(300) == pytest.approx(3 * seconds)
-
-
-def test_durations_as_a_person_reads_them():
-    assert [clock(s) for s in (0, 39.6, 125, 3_600 + 59, 100_000)] == [
-        "0 s",
-        "40 s",
-        "2 min 05 s",
-        "1 h 00 min",
-        "27 h 46 min",
-    ]

@@ -16,10 +16,11 @@ from tokenizer.export import export
 from tokenizer.model import read_model
 from train.cli import command
 from train.pipeline import resolve_pipeline
-from train.settings import recipe_names
+from train.settings import RECIPES
 from workbench import manifest
 from workbench.errors import ConfigError
 from workbench.lineage import chain
+from workbench.shipped import names_in
 
 PT = [
     "steps=6",
@@ -257,7 +258,7 @@ def test_sections_of_a_file_and_recipes_below_them(world, tmp_path, capsys):
     assert resolve_pipeline([f"config={path}", "pipeline=pt"]).steps[0].name == "01-pt"
 
 
-@pytest.mark.parametrize("name", [name for name in recipe_names() if name.startswith("pipeline")])
+@pytest.mark.parametrize("name", [name for name in names_in(RECIPES) if name.startswith("pipeline")])
 def test_a_shipped_recipe_has_both_ways(name):
     for pipeline, names in (("pt,sft,rm,ppo", ["01-pt", "02-sft", "03-rm", "04-ppo"]), ("pt,sft,dpo", None)):
         plan = resolve_pipeline([f"config={name}", f"pipeline={pipeline}"])

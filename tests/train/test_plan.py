@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from train.cli import command
-from train.plan import GIB, Sizes, activations, make_plan, states
+from train.plan import GIB, make_plan
 from train.settings import resolve
 from workbench.errors import ConfigError
 
@@ -86,14 +86,6 @@ def test_devices_divide_the_batch():
     assert plan_of("config=ziya-13b", "plan.devices=80").accumulation == 2
     with pytest.raises(ConfigError, match="give"):
         plan_of("config=ziya-13b", "plan.devices=96")
-
-
-def test_more_devices_need_less_each():
-    sizes = Sizes(64, 2, 64, 64, 128, 256, tied=False)
-    few, many = states(sizes, 2), states(sizes, 8)
-    assert few["ddp"] == many["ddp"]
-    assert all(many[s] < few[s] for s in ("zero1", "zero2", "zero3", "fsdp2"))
-    assert activations(sizes, 100)["full"] < activations(sizes, 100)["none"]
 
 
 def test_the_plan_asks_the_data_and_the_weights_that_are_there(toy, tmp_path):

@@ -12,11 +12,13 @@ import time
 import pytest
 
 from tests.train.toy import SMALL, make_tokenizer, make_tokens
+from tokenizer.embed import embed
 from train.cli import command
 from train.settings import resolve
 from train.trainer import Discipline, NotFinite
 from workbench import manifest
 from workbench.errors import ConfigError, InputError, OutputError
+from workbench.files import sha256_file
 from workbench.runs import metrics
 
 
@@ -210,12 +212,12 @@ def test_bf16_stays_near_fp32(toy, whole, tmp_path):
 
 @pytest.mark.parametrize(("able", "found"), [(True, "bf16"), (False, "fp32")])
 def test_auto_takes_what_the_device_computes_in(toy, tmp_path, monkeypatch, able, found):
-    monkeypatch.setattr("eval.models.computes_in_bf16", lambda device: able)
+    monkeypatch.setattr("eval.device.computes_in_bf16", lambda device: able)
     assert run(toy, tmp_path / "run", "steps=2", "precision=auto")["precision"] == found
 
 
 def test_an_emulated_precision_is_told(toy, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("eval.models.computes_in_bf16", lambda device: False)
+    monkeypatch.setattr("eval.device.computes_in_bf16", lambda device: False)
     assert run(toy, tmp_path / "run", "steps=2", "precision=bf16")["precision"] == "bf16"
     assert "emulates bf16" in capsys.readouterr().err
 
@@ -228,6 +230,47 @@ def test_shards_of_another_tokenizer(toy, tmp_path):
     run(toy, tmp_path / "a", "steps=1")
     with pytest.raises(InputError, match="packed with another tokenizer than"):
         run(toy, tmp_path / "b", f"data={tokens}", f"tokenizer={other}", f"model.weights={tmp_path / 'a'}")
+
+
+def test_the_tokenizer_beside_a_model_is_taken_as_pack_takes_it(tmp_path, capsys):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    extended = make_tokenizer(tmp_path / "tok", symbols=("<|im_end|>",))
+    (extended / "report.json").write_text('{"base_pieces": 300, "total": 320}')
+    config = LlamaConfig(
+        vocab_size=300, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "plain")
+    model = tmp_path / "model"
+    embed(tmp_path / "plain", extended, model, init="mean", pad_to=None)
+    toy = tmp_path
+    make_tokens(toy / "tokens", model)
+    results = run(toy, tmp_path / "run", "steps=1", f"tokenizer={model}", f"model.weights={model}")
+    assert results["started_from"] == str(model)
+    assert (tmp_path / "run/model/tokenizer.model").is_file()
+    made = manifest.read(tmp_path / "run", "run", "train")
+    named = [entry.get("sha256") for entry in made.inputs if entry["path"] == str(model)]  # as tokenizer, as weights
+    assert named == [sha256_file(model / "tokenizer.model"), None]
+    assert command(["lineage", str(tmp_path / "run")]) == 0
+    assert str(model) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes"])
+def test_quantised_weights_are_refused_in_a_line(toy, whole, tmp_path, capsys, method):
+    model = tmp_path / "quantised"
+    shutil.copytree(whole[0] / "model", model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": method}}))
+    out = f"out={tmp_path / 'run'}"
+    rows = ["stage=sft", "data=none.jsonl", f"model.weights={model}", out]
+    reward = ["stage=ppo", "data=none.jsonl", f"model.weights={whole[0]}", f"reward={model}", out]
+    for given in (words(toy, tmp_path / "run", f"model.weights={model}"), rows, reward):
+        with pytest.raises(InputError) as caught:
+            command(given)
+        assert str(caught.value).count("\n") == 0
+        assert caught.value.exit_code == 2
+        assert f"says that the weights are quantised ({method})" in str(caught.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_ids_beyond_the_embedding_of_the_weights(toy, tmp_path):
@@ -320,7 +363,7 @@ def test_killed_in_the_middle_of_a_save(toy, whole, tmp_path, capsys):
     assert done.returncode == -signal.SIGKILL
     left = sorted(p.name for p in (out / "checkpoints").iterdir())
     assert len(left) == 2
-    assert left[0].startswith(".step-000010.")
+    assert left[0].startswith(".step-000010-")
     assert left[1] == "step-000005"
     results = run(toy, out, "steps=12", "checkpoint.every=5")
     assert "a save that was cut off" in capsys.readouterr().err

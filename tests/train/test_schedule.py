@@ -1,10 +1,11 @@
 import math
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.schedule import SHAPES, OptimSettings, share_of_peak
+from train.schedule import Name, OptimSettings, share_of_peak
 
 
 def share(step, steps, **settings):
@@ -35,7 +36,7 @@ def test_constant_and_no_warm_up():
 
 
 @given(
-    st.sampled_from(sorted(SHAPES)),
+    st.sampled_from(get_args(Name)),
     st.integers(1, 300),
     st.integers(0, 400),
     st.floats(0, 1),

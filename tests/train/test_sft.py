@@ -209,7 +209,7 @@ def test_what_does_not_fit_loses_its_oldest_exchanges_or_is_left_out(base, tmp_p
         ("held_out=0.5", InputError, "do not fill one batch of 200"),
         ("model.weights=nowhere", InputError, "nowhere: no such folder"),
         ("window=4096", ConfigError, "window: 4,096 ids, the model has 128 positions; give at most 128"),
-        ("micro_batch=3", ConfigError, "batch: 200 is no multiple of 3 samples x 1 devices; give 201"),
+        ("micro_batch=3", ConfigError, "batch: 200 is no multiple of 3 = 3 samples x 1 devices; give 201"),
         ("data=a.jsonl@0", ConfigError, "the weight 0 is not in (0, 100]"),
     ],
 )

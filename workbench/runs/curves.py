@@ -22,6 +22,17 @@ PANELS = (
     ("lr", "learning rate"),
     ("tflops", "model TFLOP/s a device"),
 )
+PAIR_PANELS = (*PANELS, ("pair_accuracy", "pairs in order"), ("reward_margin", "reward, chosen - rejected"))
+DRAWN_PANELS = (
+    ("reward", "reward: mean score of the answers"),
+    ("kl", "KL to the reference (nats an answer)"),
+    ("entropy", "entropy (nats a token)"),
+    ("clip_share", "share of tokens held back by the clip"),
+    ("value_loss", "value loss"),
+    ("explained_variance", "explained variance of the values"),
+    ("length", "length of answers (tokens)"),
+    ("grad_norm", "gradient norm"),
+)
 
 
 def draw(folder: Path, panels: Sequence[tuple[str, str]] = PANELS) -> Path:

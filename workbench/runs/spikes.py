@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from workbench.console import table
 from workbench.runs import metrics
 
 EXCERPT = 200  # characters of a text
+
+
+@dataclass(frozen=True)
+class Spike:
+    """One event."""
+
+    step: int
+    cause: Literal["loss", "grad_norm"]
+    value: float
+    expected: float  # the trend's
+    deviations: float
+    action: str
+    samples: tuple[int, int]  # of the order of the data, from and up to
+    documents: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        return (
+            f"spike at step {self.step}: {self.cause} {self.value:.4g}, expected {self.expected:.4g}"
+            f" ({self.deviations:.1f} deviations): {self.action}"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {**self.__dict__, "samples": list(self.samples), "documents": list(self.documents)}
 
 
 def spikes_of(run: Path) -> list[dict[str, Any]]:

@@ -73,6 +73,33 @@ def speed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def drawn(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the same of a run on its own answers, and what became of these: from the first step to the last ones."""
+    start, last, tail = rows[0], rows[-1], rows[-min(LAST_STEPS, -(-len(rows) // 3)) :]  # of a short run, a third
+    keys = ("reward", "kl", "entropy", "length", "explained_variance", "finished")
+    ending = {key: sum(row[key] for row in tail) / len(tail) for key in keys}
+    spread = start["reward_deviation"]
+    gain = f", {(ending['reward'] - start['reward']) / spread:+.2f} deviations of the first step's" if spread else ""
+
+    def arrow(name: str, key: str, note: str) -> list[str]:
+        return [name, f"{start[key]:.3f} → {ending[key]:.3f}", note]
+
+    return {
+        **speed(rows),
+        "reward": [start["reward"], ending["reward"]],
+        "kl": [start["kl"], ending["kl"]],
+        "scores": {},  # nothing is held out: the reward is of answers drawn in training
+        "reward_deviation": spread,
+        "told": [
+            arrow("reward", "reward", f"mean score, last {len(tail)} steps{gain}"),
+            arrow("KL", "kl", f"nats an answer; its price ends at {last['kl_coefficient']:.4g}"),
+            arrow("entropy", "entropy", "nats a token"),
+            arrow("length", "length", f"tokens an answer; {ending['finished']:.0%} end by themselves"),
+            arrow("explained variance", "explained_variance", "of the returns, by the values"),
+        ],
+    }
+
+
 def scored(results: Mapping[str, Any]) -> Iterator[tuple[str, float | None, float, str]]:
     """Yield name, value before, value after and meaning of each held-out score of a run."""
     for key, (before, after) in results["scores"].items():
