@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.models import whole_model
 from tokenizer.model_folder import copy_tokenizer
 from workbench.config import at_least, between, setting
 from workbench.errors import ConfigError
@@ -39,7 +38,6 @@ def check_tune(tune: str, weights: Path | None) -> None:
 
     Raises:
         ConfigError: For an adapter over fresh weights, and for qlora without bitsandbytes.
-        InputError: If they are no model, or one whose weights are quantised.
     """
     if tune != "full" and weights is None:
         found = f"{tune} over fresh weights trains next to nothing"
@@ -48,8 +46,6 @@ def check_tune(tune: str, weights: Path | None) -> None:
         from eval.quantised import check_there
 
         check_there()
-    if weights is not None:
-        whole_model(weights)
 
 
 def place(model: Any, tune: str, precision: str, device: Any) -> Any:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from eval import parallel
-from eval.models import weights_inputs
+from eval.models import weights_inputs, whole_model
 from eval.scorer import check_reward
 from tokenizer.chat.window import tell
 from tokenizer.dialogues import files_of
@@ -136,10 +136,12 @@ def check(settings: PpoSettings) -> None:
 
     Raises:
         ConfigError: Naming the setting.
+        InputError: If the weights or the reward are no model, or quantised.
     """
     if settings.model.weights is None:
         raise ConfigError("model.weights", "is not set", "name the model to go on from, e.g. the run of stage=sft")
     check_tune(settings.tune, settings.model.weights)
+    whole_model(settings.model.weights)
     check_reward(settings.reward)
     if settings.lora.dropout:
         raise ConfigError("lora.dropout", "makes the policy another one at each pass", "PPO takes lora.dropout=0")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from eval import parallel
 from eval.device import Machine
-from eval.models import ADAPTER
+from eval.models import ADAPTER, whole_model
 from train.job import Job, RunSettings
 from train.lora import add_adapter, check_tune, save_adapter
 from train.model import compile_layers, save_model
@@ -116,6 +116,7 @@ def check_run(stage: str, settings: RunSettings, weights: Path | None) -> None:
 
     Raises:
         ConfigError: Naming the setting.
+        InputError: If the weights are no model, or quantised.
     """
     check_tune(settings.tune, weights)
     if settings.compile and settings.parallel != "ddp":
@@ -125,6 +126,8 @@ def check_run(stage: str, settings: RunSettings, weights: Path | None) -> None:
         from train.sharded import check
 
         check(stage, settings)
+    if weights is not None:
+        whole_model(weights)
 
 
 def tuned(
