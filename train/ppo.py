@@ -19,7 +19,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from eval import parallel
 from eval.models import weights_inputs, whole_model
@@ -41,9 +41,6 @@ from workbench.console import progress
 from workbench.errors import ConfigError, InputError
 from workbench.runs import metrics, summary
 from workbench.runs.curves import DRAWN_PANELS
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         if temporary.is_dir():
-            for file in sorted(temporary.rglob("*")):
-                if file.is_file():
-                    _sync_file(file)
+            for inner in (temporary, *sorted(temporary.rglob("*"))):
+                if inner.is_dir():
+                    sync_folder(inner)  # or the names in it may be lost
+                elif inner.is_file():
+                    _sync_file(inner)
             if path.is_dir():
                 shutil.rmtree(path)
         else:
