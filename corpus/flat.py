@@ -56,9 +56,11 @@ class FlatText:
 
     def replaced(self, new: Mapping[int, str]) -> FlatText:
         """Return the documents with some of them, by number, as other texts."""
-        rows = np.array(sorted(new), np.int64)
+        return self._replaced(*_in_order(new))
+
+    def _replaced(self, rows: NDArray[np.int64], new: pl.Series) -> FlatText:
         places = np.stack([rows, np.zeros_like(rows), self.lengths[rows]], axis=1)
-        return self.spliced(places, FlatText.of(pl.Series([new[row] for row in rows.tolist()], dtype=pl.String)))
+        return self.spliced(places, FlatText.of(new))
 
     def stretches(self, places: NDArray[np.int64]) -> list[str]:
         """Return some stretches as Python strings (``places`` as ``spliced`` takes them)."""
@@ -117,9 +119,8 @@ def rewritten(texts: pl.Series, new: Mapping[int, str]) -> pl.Series:
     """Return a column with some of its texts, by number, as others; it stays decoded, so only those are decoded."""
     if not new:
         return texts
-    flat = FlatText.of(texts).replaced(new)
-    rows = sorted(new)
-    return _scattered(texts, np.array(rows), pl.Series([new[row] for row in rows], dtype=pl.String), flat)
+    rows, series = _in_order(new)
+    return _scattered(texts, rows, series, FlatText.of(texts)._replaced(rows, series))
 
 
 def respliced(texts: pl.Series, flat: FlatText, places: NDArray[np.int64], fresh: FlatText) -> pl.Series:
@@ -140,6 +141,11 @@ def filtered(texts: pl.Series, kept: pl.Series, out: pl.Series) -> None:
     known, last = _LAST
     if len(known) == len(texts) and len(out) < len(texts) and known.equals(texts):
         _keep(out, last.rows(kept.arg_true().to_numpy().astype(np.int64)))
+
+
+def _in_order(new: Mapping[int, str]) -> tuple[NDArray[np.int64], pl.Series]:
+    rows = sorted(new)
+    return np.array(rows, np.int64), pl.Series([new[row] for row in rows], dtype=pl.String)
 
 
 def _scattered(texts: pl.Series, rows: NDArray[np.int64], new: pl.Series, flat: FlatText) -> pl.Series:

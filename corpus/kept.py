@@ -17,6 +17,11 @@ def kept_parts(made: Manifest) -> list[Mapping[str, Any]]:
     return [entry for entry in made.files if str(entry["path"]).startswith("kept/")]
 
 
+def kept_paths(corpus: Path, made: Manifest) -> list[Path]:
+    """Return the files of a corpus's kept documents, in the order of the manifest."""
+    return [corpus / str(entry["path"]) for entry in kept_parts(made)]
+
+
 def read_part(path: Path, words: Sequence[str], others: Sequence[str] = ()) -> pl.DataFrame:
     """Read columns of a part.
 

@@ -125,10 +125,10 @@ def run_steps(batch: pl.DataFrame, job: Job, number: int) -> tuple[pl.DataFrame,
         batch = take(step, batch, job.desk(step))
         assert len(batch) == rows, f"{step.label} changed the number of rows"
         if step.stage.name == "gate":
-            gone = batch.filter(pl.col("stage").is_not_null())
+            kept = batch["stage"].is_null()
+            gone = batch.filter(~kept)
             reasons = {str(reason): count for reason, count in gone["reason"].value_counts().iter_rows()}
             out.append(gone)
-            kept = batch["stage"].is_null()
             batch = batch.filter(kept)
             if "text" in batch.columns:
                 filtered(before["text"], kept, batch["text"])

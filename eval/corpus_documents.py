@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from corpus.kept import kept_parts, read_part
+from corpus.kept import kept_parts, kept_paths, read_part
 from corpus.rows import MADE_BY
 from corpus.sampling import keys_of
 from eval.bits import Part
@@ -49,11 +49,10 @@ def choose_documents(corpus: Path, wanted: int | None) -> Documents:
         InputError: If the folder is no complete corpus, has no kept documents, or a part of it is missing or damaged.
     """
     made = manifest.read(corpus, "corpus", MADE_BY)
-    parts = kept_parts(made)
-    kept = sum(int(entry["rows"]) for entry in parts)
+    kept = sum(int(entry["rows"]) for entry in kept_parts(made))
     if not kept:
         raise InputError(corpus, "has no kept documents", f"see: corpus report {corpus}")
-    files = tuple(corpus / str(entry["path"]) for entry in parts)
+    files = tuple(kept_paths(corpus, made))
     if wanted is None or wanted >= kept:
         return Documents(files, kept, None)
     keys = np.empty(0, np.uint64)

@@ -22,7 +22,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from corpus.flat import CodePoints, FlatText, Offsets
-from corpus.kept import kept_parts, read_part
+from corpus.kept import kept_paths, read_part
 from tokenizer.bpe import CODE_POINTS
 from tokenizer.vocabularies import HANZI_BLOCKS, MAX_PIECE_CHARS
 from tokenizer.words import BREAK, Int32, Merges, learn_merges
@@ -94,7 +94,7 @@ def learn(corpus: Path, settings: LearnSettings) -> tuple[Learnt, str]:
         InputError: If the corpus is none or has no hanzi to learn from.
     """
     made = manifest.read(corpus, "corpus", "corpus build --src NAME --out DIR")
-    parts = [corpus / str(entry["path"]) for entry in kept_parts(made)]
+    parts = kept_paths(corpus, made)
     sample = Sample(settings.sample_hanzi)
     with progress("read", len(parts), "files") as count:
         for path in parts:

@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from corpus.engine.local import Local
-from corpus.kept import kept_parts
+from corpus.kept import kept_parts, kept_paths
 from tokenizer import weights
 from tokenizer.best_fit import best_fit
 from tokenizer.job import Job, PackSettings
@@ -83,7 +83,7 @@ def pack(
     parts = kept_parts(made)
     if not parts:
         raise InputError(corpus, "has no kept documents", "see: corpus report DIR")
-    weights.check_names(settings.weights, [corpus / str(part["path"]) for part in parts])
+    weights.check_names(settings.weights, kept_paths(corpus, made))
     mark = manifest.fingerprint(KIND, asdict(settings), [digest, [[part["path"], part["sha256"]] for part in parts]])
     if manifest.claim(out, KIND, mark, overwrite=overwrite) == "complete":
         remove(out / "work")

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from corpus.kept import kept_parts
+from corpus.kept import kept_paths
 from corpus.models.rows import SUFFIXES, Document, Row, columns_in, read_rows
 from corpus.rows import MADE_BY
 from corpus.sources.base import Unreadable
@@ -90,7 +90,7 @@ class Choice:
             InputError: If there are none.
         """
         if self.corpus is not None:
-            return [self.path / str(entry["path"]) for entry in kept_parts(self.corpus)]
+            return kept_paths(self.path, self.corpus)
         return find_files(self.path, SUFFIXES, "text, JSON, CSV or parquet files")
 
     def inputs(self) -> list[dict[str, Any]]:

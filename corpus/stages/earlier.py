@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from corpus.kept import kept_parts, read_part
+from corpus.kept import kept_paths, read_part
 from corpus.meeting import meet
 from corpus.rows import MADE_BY
 from corpus.stages.base import Survivors
@@ -30,8 +30,7 @@ def parts_of(corpus: Path) -> list[Path]:
     Raises:
         InputError: If it is no complete corpus.
     """
-    made = manifest.read(corpus, "corpus", MADE_BY)
-    return [corpus / str(entry["path"]) for entry in kept_parts(made)]
+    return kept_paths(corpus, manifest.read(corpus, "corpus", MADE_BY))
 
 
 def texts_of(corpus: Path) -> Frames:

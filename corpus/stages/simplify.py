@@ -48,11 +48,14 @@ class Simplify:
     def _convert(self, texts: pl.Series, flat: FlatText) -> tuple[pl.Series, NDArray[np.int64]]:
         counts = np.zeros(len(flat), np.int64)
         table = kinds(self.config)
-        found = find_places(flat.chars, flat.offsets, table, counts, np.empty((0, 3), np.int64))
+        places = np.empty((len(flat.chars) // 64 + 64, 3), np.int64)  # more than that is rare, and then written anew
+        found = find_places(flat.chars, flat.offsets, table, counts, places)
         if not found:
             return texts, counts
-        places = np.empty((found, 3), np.int64)
-        find_places(flat.chars, flat.offsets, table, counts, places)
+        if found > len(places):
+            places = np.empty((found, 3), np.int64)
+            find_places(flat.chars, flat.offsets, table, counts, places)
+        places = places[:found]
         new = np.array(flat.stretches(places), object)
         converter = _converter(self.config)
         clause = places[:, 2] - places[:, 1] < flat.lengths[places[:, 0]]  # has no line end, so all go at once

@@ -54,3 +54,7 @@ def test_what_is_converted_is_what_opencc_makes_of_it(texts: list[str]) -> None:
     convert = OpenCC("t2s").convert
     wanted = [convert(text) if marked else text for text, marked in zip(texts, got["simplified_chars"], strict=True)]
     assert got["text"].to_list() == wanted  # 乾燥, 乾隆: no phrase goes across the end of a clause
+
+
+def test_more_clauses_than_there_is_room_for_at_first() -> None:
+    assert simplify("他说话说话说话说话说话說，" * 200) == ("他说话说话说话说话说话说，" * 200, 200)
